@@ -1,0 +1,77 @@
+"""The contract of a broker: it joins nodes, and keeps the logs of topics.
+
+A new broker is one file that passes ``hubbub.testing.contracts.check_broker``.
+
+Rules:
+
+1. Append and send are one act. A publication on a kept topic is delivered after its log has it, and in the order of
+   offsets; it is delivered on every node that subscribed, the publishing one included.
+2. The call to ``publish`` fixes the order; awaiting its result only waits for the log. What one caller publishes on
+   one topic is delivered in the order of its calls.
+3. Offsets count 1, 2, 3 ... without holes. The epoch changes whenever the past may not be what it was.
+4. The same ``id`` on the same topic within ten minutes is one publication: the second call appends and sends
+   nothing, and gives the first one's position.
+5. ``data`` is opaque, and comes back byte for byte.
+6. What is not kept (``keep`` is None) has position ``NOWHERE``, and may be lost when the line breaks; it never
+   waits for a disk.
+"""
+
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, ClassVar
+
+from hubbub.history import Keep, Page, Position
+
+Deliver = Callable[[str, bytes, Position], None]
+"""Called on the event loop with topic, data and position, for each publication. It never raises and never waits."""
+
+
+class Broker:
+    """Where publications go, and where the past is read."""
+
+    durable: ClassVar[bool] = False
+    """Whether a kept publication survives the end of this process once ``publish`` has returned."""
+
+    async def start(self, deliver: Deliver) -> None:
+        """Begin. Raises UsageError for what a person must mend (no such file, no such server)."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Finish what was begun, and end. What was published before is in the log afterwards."""
+        raise NotImplementedError
+
+    async def subscribe(self, topic: str) -> None:
+        """From now on deliver this topic here. Brokers that serve one node have nothing to do."""
+
+    async def unsubscribe(self, topic: str) -> None:
+        """No longer deliver this topic here."""
+
+    def publish(self, topic: str, data: bytes, keep: Keep | None, id: str | None = None) -> Awaitable[Position]:
+        """Append to the topic's log, if it is kept, and send to every node that subscribed.
+
+        The result raises BrokerError when the log could not take it: then it is not delivered.
+        """
+        raise NotImplementedError
+
+    async def read(
+        self, topic: str, *, after: Position | None = None, before: Position | None = None, limit: int = 1_000
+    ) -> Page:
+        """Entries that follow ``after``, oldest first; or the last ones before ``before``; with neither, the newest.
+
+        ``limit=0`` just asks where the head is. A topic that nobody published to has an epoch and offset 0. For an
+        ``after`` of another epoch, beyond the head or older than the log reaches, there are no entries and
+        ``complete`` is false.
+        """
+        raise NotImplementedError
+
+
+class Done(Awaitable[Position]):
+    """A result that is there already: awaiting it never waits."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: Position) -> None:
+        self.position = position
+
+    def __await__(self) -> Generator[Any, None, Position]:
+        return self.position
+        yield  # what makes this a generator

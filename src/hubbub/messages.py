@@ -1,0 +1,169 @@
+"""What clients ask, and what they are told: the few words that every protocol is translated to and from. Pure.
+
+Payloads stay encoded. What a client sends is a tuple of *arguments*: each either ``msgspec.Raw``, a piece of JSON
+that nobody has decoded yet, or, where bytes were among them, a plain Python value. What a client is told is a
+*body*: an encoded array, written once and shared by everyone who gets it:
+
+    b'["say",{"text":"hi"}]'     JSON, whenever there are no bytes in it
+    b'\\x92\\xa3say\\xc4...'        MessagePack, when there are
+
+The first byte tells them apart: ``[`` opens the one, 0x90-0x9f or 0xdc the other.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from hubbub.errors import Disconnect, HubbubError
+from hubbub.history import NOWHERE, Position
+
+Raw = msgspec.Raw
+Arguments = Sequence[Any]  # each a Raw or a decoded value: what they are is the handler's signature to say
+Frame = str | bytes
+"""One message on a client's wire: ``str`` travels as text, ``bytes`` as binary."""
+
+
+# -- what clients ask -----------------------------------------------------------------------------------------------
+
+
+class Join(msgspec.Struct, frozen=True):
+    """Enter ``topic``. ``params`` is the client's one object of join parameters, ``after`` where it left off."""
+
+    topic: str
+    params: Any = None
+    ref: Any = None
+    after: Position | None = None
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """Exit ``topic``."""
+
+    topic: str
+    ref: Any = None
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Do ``event`` in ``topic``. Without a ``ref`` nobody waits for the reply; ``id`` makes a retry harmless."""
+
+    topic: str
+    event: str
+    arguments: Arguments = ()
+    ref: Any = None
+    id: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The client's answer to the server's call ``ref``."""
+
+    topic: str
+    ref: int
+    arguments: Arguments = ()
+
+
+class Bye(msgspec.Struct, frozen=True):
+    """The client is done, and said so."""
+
+    reason: str = "closed"
+
+
+Command = Join | Leave | Send | Answer | Bye
+
+
+# -- what they are told ---------------------------------------------------------------------------------------------
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The answer to a command: ``body`` is an encoded array of the values returned, ``error`` what was raised."""
+
+    to: Join | Leave | Send
+    body: bytes = b"[]"
+    error: HubbubError | None = None
+
+
+class Push(msgspec.Struct, frozen=True):
+    """An event for one client. With a ``ref`` an ``Answer`` is asked for."""
+
+    topic: str
+    body: bytes
+    ref: int | None = None
+
+
+class Left(msgspec.Struct, frozen=True):
+    """The server took the client out of ``topic``."""
+
+    topic: str
+    error: Disconnect
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """An event for everyone in ``topic``. ``body`` is the encoded array of its name and payload."""
+
+    topic: str
+    body: bytes
+    position: Position = NOWHERE
+
+
+Message = Reply | Push | Left
+
+
+# -- bodies ---------------------------------------------------------------------------------------------------------
+
+_json = msgspec.json.Encoder()
+_pack = msgspec.msgpack.Encoder()
+_raw_array = msgspec.json.Decoder(list[Raw])
+_packed_array = msgspec.msgpack.Decoder(list[Any])
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def encode(values: Sequence[Any]) -> bytes:
+    """Encode an array of values as a body. Raises TypeError for what neither JSON nor MessagePack can say."""
+    if any(type(value) not in _SCALARS and _has_bytes(value) for value in values):
+        return _pack.encode([decode(value) for value in values])
+    return _json.encode(values)
+
+
+def is_json(body: bytes) -> bool:
+    """Whether this body is JSON (and not MessagePack)."""
+    return body[:1] == b"["
+
+
+def parts(body: bytes) -> list[Any]:
+    """The values of a body: still encoded, as ``Raw``, if it is JSON; decoded if it is MessagePack."""
+    if is_json(body):
+        return list(_raw_array.decode(body))
+    return _packed_array.decode(body)
+
+
+def values(body: bytes) -> list[Any]:
+    """The values of a body, decoded."""
+    return [decode(part) for part in parts(body)]
+
+
+def event_and_payload(body: bytes) -> tuple[str, list[Any]]:
+    """The event's name, and its payload as ``parts``."""
+    event, *payload = parts(body)
+    return decode(event), payload
+
+
+def decode(value: Any) -> Any:
+    """A value as Python knows it."""
+    return msgspec.json.decode(value) if type(value) is Raw else value
+
+
+def _has_bytes(value: Any) -> bool:
+    kind = type(value)
+    if kind in _SCALARS or kind is Raw:
+        return False
+    if kind is dict:
+        return any(_has_bytes(item) for item in value.values())
+    if kind in (list, tuple, set, frozenset):
+        return any(_has_bytes(item) for item in value)
+    if kind in (bytes, bytearray, memoryview):
+        return True
+    return _has_bytes(msgspec.to_builtins(value, builtin_types=(bytes, bytearray, memoryview))) if _is_record(value) else False
+
+
+def _is_record(value: Any) -> bool:
+    kind = type(value)
+    return issubclass(kind, (msgspec.Struct, dict, list, tuple)) or hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__attrs_attrs__")
