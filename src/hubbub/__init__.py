@@ -1,0 +1,1 @@
+"""Hubbub, the real-time server for Python: every client, one hub."""
