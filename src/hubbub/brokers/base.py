@@ -31,6 +31,9 @@ class Broker:
     durable: ClassVar[bool] = False
     """Whether a kept publication survives the end of this process once ``publish`` has returned."""
 
+    distributed: ClassVar[bool] = False
+    """Whether it joins several nodes, so that topics must be subscribed to."""
+
     async def start(self, deliver: Deliver) -> None:
         """Begin. Raises UsageError for what a person must mend (no such file, no such server)."""
         raise NotImplementedError

@@ -97,6 +97,10 @@ class Protocol:
     subprotocols: ClassVar[tuple[str, ...]] = ()
     """WebSocket subprotocols that this protocol can agree to, best first."""
 
+    websocket_pings: ClassVar[bool] = False
+    """Whether the server's WebSocket layer is to ask silent clients for a sign of life (RFC 6455, section 5.5.2):
+    for protocols that have no heartbeat of their own."""
+
     dialect: Dialect
     line: Line
     """The line on which frames leave now. Others that are attached get only the control frames owed to them."""

@@ -1,0 +1,343 @@
+"""The application: topic patterns to channels, URLs to protocols. It owns hub, broker and origins, starts and stops.
+
+This is the only file that knows the concrete parts by name.
+"""
+
+import asyncio
+import logging
+import re
+import secrets
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from hubbub import brokers, protocols
+from hubbub.auth import Origins
+from hubbub.blueprint import Blueprint
+from hubbub.channels.base import Channel
+from hubbub.connection import Connection
+from hubbub.deadlines import Deadlines
+from hubbub.eager import Eager
+from hubbub.errors import HubbubError, Invalid, NotFound, Shutdown, TooMany, UsageError
+from hubbub.history import Position
+from hubbub.hub import Envelope, Hub
+from hubbub.limits import Limits
+from hubbub.membership import Membership
+from hubbub.messages import Answer, Command, Frame, Join, Leave, Reply, Send, encode
+from hubbub.protocols.base import Protocol, Request, Session
+from hubbub.servers import asgi
+from hubbub.servers.files import Files
+from hubbub.servers.routes import Routes
+from hubbub.servers.websocket import frame
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type[Channel])
+Scope = MutableMapping[str, Any]
+ASGIApp = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
+log = logging.getLogger("hubbub")
+
+STATIC = Path(__file__).parent / "static"
+
+
+class App:
+    """A real-time application, and an ASGI application: run it with ``hubbub run module:app``, mount it, or both.
+
+    ``broker``: where topics live, as a URL: ``memory://`` or ``sqlite:///chat.db``.
+    ``pages``: a folder of web pages to serve.
+    ``fallback``: the ASGI application that gets every request that is not ours.
+    ``origins``: pages of other hosts that may connect, such as ``https://example.com``; ``"*"`` for all.
+    ``secret``: what ``POST /hubbub/publish`` asks for; without one that door is closed.
+    ``protocols``: which to speak, by name; all that stand in ``hubbub.protocols`` unless told otherwise.
+    """
+
+    def __init__(
+        self,
+        *,
+        broker: str = "memory://",
+        pages: str | Path | None = None,
+        fallback: ASGIApp | None = None,
+        limits: Limits | None = None,
+        origins: str | Iterable[str] | None = None,
+        secret: str | None = None,
+        protocols: Iterable[str] | None = None,
+    ) -> None:
+        self.broker_url = broker
+        self.fallback = fallback
+        self.limits = limits or Limits()
+        self.origins = Origins(origins)
+        self.secret = secret
+        self.routes = Routes(_load(protocols))
+        self.files = Files(STATIC, pages)
+        self.connections: dict[str, Connection] = {}
+        self._sessions: dict[str, Connection] = {}
+        self._patterns: list[tuple[re.Pattern[str], Blueprint]] = []
+        self._exact: dict[str, Blueprint] = {}
+        self._starting: asyncio.Lock | None = None
+        self._started = False
+        self._loop: asyncio.AbstractEventLoop
+        self._thread = 0
+        self._pool: ThreadPoolExecutor | None = None
+        self.hub: Hub
+        self.eager: Eager
+        self.deadlines: Deadlines
+
+    # -- what an application is made of ----------------------------------------------------------------------------
+
+    def channel(self, pattern: str) -> Callable[[C], C]:
+        """Serve the topics of this pattern with the decorated class. ``{name}`` stands for one or more characters
+        but ``/``; a leading slash does not matter. Exact names go before patterns, and those in order.
+
+        Raises UsageError for a pattern that is taken or a class that cannot be served.
+        """
+
+        def register(channel: C) -> C:
+            blueprint = Blueprint(channel)
+            name = canonical(pattern)
+            if "#" in name or not name:
+                raise UsageError(f"{pattern!r}: a topic has a name, without '#'")
+            if "{" not in name:
+                if name in self._exact:
+                    raise UsageError(f"{pattern!r} has two channels")
+                self._exact[name] = blueprint
+            else:
+                self._patterns.append((_compile(name), blueprint))
+            return channel
+
+        return register
+
+    def publish(
+        self, topic: str, event: str, *payload: Any, keep: bool = True, id: str | None = None, key: str = ""
+    ) -> Awaitable[Position]:
+        """Tell everyone in a topic, or in one of its rooms (``topic#room``). From a thread other than the event
+        loop's it blocks, and returns the position itself.
+
+        Raises NotFound when no channel has this topic, BrokerError when the log could not take it.
+        """
+        name, _, room = canonical(topic).partition("#")
+        blueprint, _ = self._match(name)
+        body = encode((event, *payload))
+        envelope = Envelope(room=room, key=key)
+        work = partial(self._publish, name, body, blueprint.history if keep else None, envelope, id)
+        return self.on_loop(work)
+
+    async def _publish(self, *arguments: Any) -> Position:
+        await self.start()
+        return await self.hub.publish(*arguments)
+
+    async def call(self, topic: str, event: str, *payload: Any, timeout: float = 10.0) -> list[Any]:
+        """Ask everyone in a topic on this node, and gather the answers that come within ``timeout`` seconds.
+
+        Who leaves, fails or stays silent is not in the list.
+        """
+        await self.start()
+        name = canonical(topic)
+        asked = [
+            cast(Membership, member.memberships[name]).call(event, payload, timeout)
+            for member in (self.hub.topics[name].members() if name in self.hub.topics else ())
+        ]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+    # -- starting and stopping -------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start, if it has not started: servers call it, and the first client does where a server does not.
+
+        Raises UsageError for what a person must mend.
+        """
+        if self._started:
+            return
+        if self._starting is None:
+            self._starting = asyncio.Lock()
+        async with self._starting:
+            if self._started:
+                return
+            loop = self._loop = asyncio.get_running_loop()
+            self._thread = threading.get_ident()
+            broker = brokers.create(self.broker_url)
+            self.hub = Hub(broker, loop, frame, self.complain)
+            await broker.start(self.hub.deliver)
+            self.eager = Eager(loop)
+            self.deadlines = Deadlines(loop)
+            self._started = True
+
+    async def close(self) -> None:
+        """Tell every client to come back later, finish what runs, and stop."""
+        if not self._started:
+            return
+        self.dismiss()
+        if self.eager.running:
+            _, late = await asyncio.wait(self.eager.running, timeout=5.0)
+            for task in late:
+                task.cancel()
+        self.eager.close()
+        self.deadlines.close()
+        await self.hub.broker.close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._started = False
+        self._starting = None
+
+    def dismiss(self) -> None:
+        """Tell every client to come back later, and close its lines."""
+        if self._started:
+            for connection in list(self.connections.values()):
+                connection.end(Shutdown(), "shutdown")
+            self.hub.flush()
+
+    @asynccontextmanager
+    async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
+        """For applications that mount this one: ``FastAPI(lifespan=app.lifespan)``."""
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.close()
+
+    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+        await asgi.serve(self, scope, receive, send)
+
+    # -- what the servers ask --------------------------------------------------------------------------------------
+
+    def connect(self, protocol: type[Protocol], request: Request) -> Connection:
+        """A new client. Raises what its protocol raises of the request."""
+        now = self._loop.time()
+        key, id = secrets.token_urlsafe(16), secrets.token_urlsafe(12)
+        conversation = protocol(Session(key, id, self.limits, now))
+        connection = Connection(self, conversation, key, id, request.client)
+        commands = conversation.open(request, now)
+        self.connections[id] = connection
+        if self.routes.has_sessions(protocol):
+            self._sessions[key] = connection
+        connection.run(commands, now)
+        return connection
+
+    def find(self, key: str) -> Connection:
+        """The client of this session. Raises NotFound."""
+        connection = self._sessions.get(key)
+        if connection is None:
+            raise NotFound("there is no such session")
+        return connection
+
+    # -- what connections ask (their Desk) -------------------------------------------------------------------------
+
+    def command(self, connection: Connection, command: Command) -> None:
+        if type(command) is Send:
+            membership = connection.memberships.get(command.topic)
+            if membership is None:
+                connection.tell(Reply(command, error=NotFound("the topic was not joined")))
+            else:
+                membership.send(command)
+        elif type(command) is Answer:
+            membership = connection.memberships.get(command.topic)
+            if membership is not None:
+                membership.answer(command)
+        elif type(command) is Join:
+            self._join(connection, command)
+        elif type(command) is Leave:
+            membership = connection.memberships.get(command.topic)
+            if membership is None:
+                connection.tell(Reply(command))
+            else:
+                membership.leave("left", command)
+
+    def _join(self, connection: Connection, command: Join) -> None:
+        try:
+            if len(command.topic) > self.limits.topic_length or "#" in command.topic:
+                raise Invalid(f"a topic's name has at most {self.limits.topic_length} characters, and no '#'")
+            blueprint, variables = self._match(command.topic)
+            older = connection.memberships.get(command.topic)
+            if older is None and len(connection.memberships) >= self.limits.topics:
+                raise TooMany(f"more than {self.limits.topics} topics")
+        except HubbubError as error:
+            connection.tell(Reply(command, error=error))
+            return
+        if older is not None:
+            self._vacate(older)
+            older.leave("replaced")
+        membership = Membership(self, blueprint, connection, command.topic)
+        connection.memberships[command.topic] = membership
+        membership.join(command, variables)
+
+    def queue(self, connection: Connection, frames: tuple[Frame, ...]) -> None:
+        self.hub.queue(connection, frames)
+
+    def regroup(self, connection: Connection) -> None:
+        self.hub.regroup(connection)
+
+    def flush(self) -> None:
+        self.hub.flush()
+
+    def ended(self, connection: Connection, reason: str) -> None:
+        self.connections.pop(connection.id, None)
+        self._sessions.pop(connection.key, None)
+        for membership in list(connection.memberships.values()):
+            self._vacate(membership)
+            membership.leave(reason)
+
+    # -- what memberships ask (their House) ------------------------------------------------------------------------
+
+    def forget(self, membership: Membership) -> None:
+        memberships = membership.connection.memberships
+        if memberships.get(membership.topic) is membership:
+            del memberships[membership.topic]
+            self._vacate(membership)
+
+    def _vacate(self, membership: Membership) -> None:
+        for room in membership.rooms:
+            self.hub.leave(membership.connection, f"{membership.topic}#{room}")
+        self.hub.leave(membership.connection, membership.topic)
+
+    async def in_thread(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        if self._pool is None:
+            # Threads that block cost memory, not the loop; asyncio's own pool of cores + 4 would let six slow
+            # handlers hold up all others.
+            self._pool = ThreadPoolExecutor(64, thread_name_prefix="hubbub")
+        return await self._loop.run_in_executor(self._pool, partial(function, *arguments, **named))
+
+    def on_loop(self, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
+        if not self._thread or threading.get_ident() == self._thread:
+            return work()
+
+        async def finish() -> T:
+            return await work()
+
+        return cast(Awaitable[T], asyncio.run_coroutine_threadsafe(finish(), self._loop).result())
+
+    def complain(self, what: str, error: BaseException) -> None:
+        log.error(what, exc_info=error)
+
+    def _match(self, topic: str) -> tuple[Blueprint, Mapping[str, str]]:
+        blueprint = self._exact.get(topic)
+        if blueprint is not None:
+            return blueprint, {}
+        for pattern, blueprint in self._patterns:
+            found = pattern.fullmatch(topic)
+            if found is not None:
+                return blueprint, found.groupdict()
+        raise NotFound(f"there is no topic {topic!r}")
+
+
+def canonical(topic: str) -> str:
+    """A topic's one name: without its leading slash, unless that is all of it."""
+    return topic if topic == "/" else topic.removeprefix("/")
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    pieces = re.split(r"\{(\w+)\}", pattern)
+    if any("{" in piece or "}" in piece for piece in pieces[::2]):
+        raise UsageError(f"{pattern!r}: a variable is written {{name}}")
+    try:
+        return re.compile("".join(f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)))
+    except re.error as error:
+        raise UsageError(f"{pattern!r}: {error}") from None
+
+
+def _load(names: Iterable[str] | None) -> list[type[Protocol]]:
+    return [protocols.load(name) for name in (protocols.DEFAULT if names is None else names)]
+
+

@@ -1,0 +1,58 @@
+"""Who may connect from where.
+
+A browser attaches the user's cookies to a WebSocket that any page opens, and no CORS rule stops it (CWE-1385,
+cross-site WebSocket hijacking). So one check serves every door: a request that carries an ``Origin`` comes from a
+page, and that page must be ours or on the list. Programs that are no browsers send no ``Origin`` and are let in.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from hubbub.errors import UsageError
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+def _split(origin: str) -> tuple[str, str, int | None] | None:
+    """scheme, host, port; None for what is no origin (RFC 6454, section 6.2)."""
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError:
+        return None
+    if not parts.scheme or not parts.hostname or parts.username is not None or parts.path or parts.query or parts.fragment:
+        return None
+    return parts.scheme, parts.hostname.rstrip("."), port or _DEFAULT_PORTS.get(parts.scheme)
+
+
+class Origins:
+    """The pages that may connect: always those of the same host and port, and those listed; ``"*"`` lists all."""
+
+    __slots__ = ("_all", "_listed")
+
+    def __init__(self, listed: str | Iterable[str] | None = None) -> None:
+        names = [listed] if isinstance(listed, str) else list(listed or ())
+        self._all = "*" in names
+        self._listed = set()
+        for name in names:
+            if name == "*":
+                continue
+            parts = _split(name.rstrip("/"))
+            if parts is None or parts[0] not in _DEFAULT_PORTS:
+                raise UsageError(f"{name!r} is no origin: it looks like https://example.com")
+            self._listed.add(parts)
+
+    def allows(self, origin: str | None, host: str | None) -> bool:
+        """Whether a request with these ``Origin`` and ``Host`` headers may come in.
+
+        The scheme of our own host is not compared: behind a proxy that ends TLS we would not know it.
+        """
+        if origin is None or self._all:
+            return True
+        parts = _split(origin)
+        if parts is None:
+            return False
+        if parts in self._listed:
+            return True
+        own = _split(f"{parts[0]}://{host}") if host else None
+        return own is not None and own[1:] == parts[1:]

@@ -1,0 +1,148 @@
+"""The contract of a channel: user code for the topics of one pattern.
+
+    @app.channel("room:{room}")
+    class Room(Channel):
+        history = Keep(count=1_000)
+
+        async def join(self, room: str, name: str):
+            self.name = name
+
+        @on("say")
+        async def say(self, text: str):
+            await self.publish("said", {"name": self.name, "text": text})
+
+There is one ``Channel`` object for each client in each topic, from its join to its leave; what it knows about its
+client are its own attributes. ``join`` and the events are bound by their signatures: names, types and defaults say
+what a client must send, and what does not fit never reaches them (docs/guides/payloads.md).
+
+What a method returns is the reply; what it raises is an error reply. ``async def`` runs on the event loop, ``def`` in
+a thread, where the verbs below block instead of being awaited. One client's events in one topic run one at a time,
+in order; two topics, and two clients, never wait for each other.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+import msgspec
+
+from hubbub.connection import Connection
+from hubbub.history import Keep, Position
+
+if TYPE_CHECKING:
+    from hubbub.membership import Membership
+
+Overflow = Literal["disconnect", "latest", "drop_oldest"]
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def on(event: str) -> Callable[[Method], Method]:
+    """Have this method called when a client sends ``event``."""
+
+    def mark(method: Method) -> Method:
+        method.__hubbub_event__ = event  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+class Published(msgspec.Struct, frozen=True):
+    """A publication as history tells it. ``payload`` holds the values that followed the event's name."""
+
+    event: str
+    payload: tuple[Any, ...]
+    position: Position
+
+
+class Past(msgspec.Struct, frozen=True):
+    """A page of history, oldest first. ``complete`` is false when something between the asked position and now is
+    not in it; ``position`` is the head of the log when it was read."""
+
+    items: tuple[Published, ...]
+    position: Position
+    complete: bool
+
+
+class Channel:
+    """One client in one topic. Subclass it, and give it a pattern with ``app.channel``."""
+
+    history: ClassVar[Keep | None] = None
+    """How much of the topic's log is kept; None keeps nothing."""
+
+    overflow: ClassVar[Overflow] = "disconnect"
+    """What happens to publications for a client that reads too slowly: it is disconnected, and comes back and
+    resumes; or only the ``latest`` of each event (and ``key``) waits for it; or the oldest are dropped."""
+
+    topic: str
+    """The topic's name."""
+
+    connection: Connection
+    """The client: ``connection.id`` is public, ``connection.identity`` is who it is."""
+
+    _membership: "Membership"
+
+    # -- yours to define -------------------------------------------------------------------------------------------
+
+    def join(self, *arguments: Any, **named: Any) -> Any:
+        """The client wants in: being let in is being authorised. Declare what you need by name: the pattern's
+        variables and the client's join parameters. Raise ``Forbidden`` to say no; what you return is the reply.
+
+        Nothing published from the call of ``join`` on is missed. What it pushes arrives after the reply.
+        """
+
+    def leave(self, reason: str) -> Any:
+        """The client is out: called exactly once for each join that succeeded, whatever happened.
+
+        ``reason`` is ``left`` (it asked to), ``closed`` (its line closed), ``timeout``, ``too slow``, ``too many``,
+        ``protocol error``, ``kicked``, ``replaced`` (it joined again) or ``shutdown``.
+        """
+
+    # -- yours to call ---------------------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        event: str,
+        *payload: Any,
+        to: str = "",
+        except_self: bool = False,
+        keep: bool = True,
+        volatile: bool = False,
+        key: str = "",
+        id: str | None = None,
+    ) -> Awaitable[Position]:
+        """Tell everyone in the topic, or in its room ``to``; with ``except_self``, everyone else.
+
+        On a kept topic the result comes when the log has it, and is its position; ``keep=False`` passes the log by.
+        ``id`` makes a retry one publication. A ``volatile`` one skips who cannot take it at once. ``key`` is for
+        ``overflow = "latest"``: one value per event and key. Raises BrokerError when the log could not take it.
+        """
+        return self._membership.publish(event, payload, to, except_self, keep, volatile, key, id)
+
+    def push(self, event: str, *payload: Any) -> Awaitable[None]:
+        """Tell this client alone."""
+        return self._membership.push(event, payload)
+
+    def call(self, event: str, *payload: Any, timeout: float = 10.0) -> Awaitable[Any]:
+        """Ask this client, and wait for its answer. Several answered values come as a list, none as None.
+
+        Raises TimeoutError after ``timeout`` seconds, Disconnect when the client goes first, UsageError when its
+        protocol cannot answer. Awaited in an event of this channel, it holds up the client's further events here.
+        """
+        return self._membership.call(event, payload, timeout)
+
+    def enter(self, room: str) -> None:
+        """Put this client into a room of the topic: ``publish(..., to=room)`` reaches it."""
+        self._membership.enter(room)
+
+    def exit(self, room: str) -> None:
+        """Take this client out of a room."""
+        self._membership.exit(room)
+
+    def past(
+        self, *, after: str | Position | None = None, before: str | Position | None = None, limit: int = 50
+    ) -> Awaitable[Past]:
+        """Read the topic's history: what followed ``after``, or the last ones before ``before``, or the newest.
+
+        Called in ``join`` without ``before``, it and the live stream share one cursor: what the page reached is
+        not published to this client again, and what it did not is. Raises Invalid for what is no position.
+        """
+        return self._membership.past(after, before, limit)

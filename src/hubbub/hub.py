@@ -1,0 +1,388 @@
+"""Who is in which topic on this node, and who gets what: publish, the tick's batch, deliver.
+
+All that is said within one turn of the event loop is collected, and handed out at its end: each connection gets at
+most one write. What everyone in a topic gets is encoded once per dialect, joined once, and shared. A connection that
+was also told something of its own in this tick, was left out of something, or hears several topics at once is
+*apart*: its frames are merged by themselves, in the order of the calls. Fan-out never awaits.
+
+A room inside a topic is a topic of its own here, named with a fragment: ``chat#red``. Brokers, logs and clients know
+only the topic.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+import msgspec
+
+from hubbub.brokers.base import Broker
+from hubbub.connection import Connection
+from hubbub.history import NOWHERE, Keep, Page, Position
+from hubbub.messages import Frame, Publication, event_and_payload
+from hubbub.protocols.base import Dialect
+
+Write = Callable[[bytes], None]
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """What a publication says about its delivery. On the broker it stands before the body: 0x01, its length in two
+    bytes, itself in MessagePack. A body that needs none stands alone: its first byte is never 0x01."""
+
+    sender: str = ""
+    """The connection that is left out."""
+    room: str = ""
+    volatile: bool = False
+    """Whoever cannot take it at once goes without."""
+    key: str = ""
+    """What it replaces where ``overflow`` is ``latest``: one value per event and key."""
+
+
+PLAIN = Envelope()
+_envelope = msgspec.msgpack.Decoder(Envelope)
+
+
+def seal(envelope: Envelope, body: bytes) -> bytes:
+    if envelope is PLAIN:
+        return body
+    head = msgspec.msgpack.encode(envelope)
+    return b"\x01" + len(head).to_bytes(2) + head + body
+
+
+def unseal(data: bytes) -> tuple[Envelope, bytes]:
+    """Raises ValueError for what was not sealed by us."""
+    if data[:1] != b"\x01":
+        return PLAIN, data
+    stop = 3 + int.from_bytes(data[1:3])
+    try:
+        return _envelope.decode(data[3:stop]), data[stop:]
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+
+
+class Item:
+    """One publication on its way: when in the tick, to whom not, and how it looks on each wire that asked."""
+
+    __slots__ = ("_frames", "envelope", "number", "publication")
+
+    def __init__(self, number: int, publication: Publication, envelope: Envelope) -> None:
+        self.number = number
+        self.publication = publication
+        self.envelope = envelope
+        self._frames: dict[Dialect, tuple[Frame, ...]] = {}
+
+    def frames(self, dialect: Dialect) -> tuple[Frame, ...]:
+        frames = self._frames.get(dialect)
+        if frames is None:
+            frames = self._frames[dialect] = dialect.encode(self.publication)
+        return frames
+
+
+class Group:
+    """The members of a topic who share a dialect. ``wires`` take joined bytes at once; ``others`` are asked."""
+
+    __slots__ = ("others", "wires")
+
+    def __init__(self) -> None:
+        self.wires: dict[Connection, Write] = {}
+        self.others: dict[Connection, None] = {}
+
+    def __len__(self) -> int:
+        return len(self.wires) + len(self.others)
+
+    def __contains__(self, connection: object) -> bool:
+        return connection in self.wires or connection in self.others
+
+
+class Topic:
+    """A topic with members here. ``held`` collects for those who are still joining; ``newcomers`` were let in during
+    this tick, after the item of that number."""
+
+    __slots__ = ("groups", "held", "name", "newcomers", "overflow", "pending", "ready")
+
+    def __init__(self, name: str, overflow: str) -> None:
+        self.name = name
+        self.overflow = overflow
+        self.groups: dict[Dialect, Group] = {}
+        self.pending: list[Item] = []
+        self.held: dict[Connection, list[Item]] = {}
+        self.newcomers: dict[Connection, int] = {}
+        self.ready: asyncio.Task[None] | None = None
+        """The subscription at the broker, while it is under way."""
+
+    def __contains__(self, connection: Connection) -> bool:
+        group = self.groups.get(connection.protocol.dialect)
+        return group is not None and connection in group
+
+    def members(self) -> Iterable[Connection]:
+        for group in self.groups.values():
+            yield from group.wires
+            yield from group.others
+
+    def place(self, connection: Connection) -> None:
+        """Put it where its wire belongs."""
+        group = self.groups.get(connection.protocol.dialect)
+        if group is None:
+            group = self.groups[connection.protocol.dialect] = Group()
+        wire = connection.wire
+        if wire is None:
+            group.wires.pop(connection, None)
+            group.others[connection] = None
+        else:
+            group.others.pop(connection, None)
+            group.wires[connection] = wire
+
+    def remove(self, connection: Connection) -> None:
+        group = self.groups.get(connection.protocol.dialect)
+        if group is not None:
+            group.wires.pop(connection, None)
+            group.others.pop(connection, None)
+            if not group:
+                del self.groups[connection.protocol.dialect]
+
+    @property
+    def empty(self) -> bool:
+        return not self.groups and not self.held
+
+
+Part = tuple[int, tuple[Frame, ...], Topic | None, Item | None]
+"""Frames for one connection: their place among all calls, and of which publication they are, if of one."""
+
+
+class Hub:
+    """The switchboard of one node. ``frame`` makes a WebSocket frame of a message; ``complain`` is told of a fault
+    that must not stop the others."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        loop: asyncio.AbstractEventLoop,
+        frame: Callable[[Frame], bytes],
+        complain: Callable[[str, BaseException], None],
+    ) -> None:
+        self.broker = broker
+        self.topics: dict[str, Topic] = {}
+        self._loop = loop
+        self._frame = frame
+        self._complain = complain
+        self._number = 0
+        self._active: list[Topic] = []
+        self._direct: dict[Connection, list[Part]] = {}
+        self._scheduled = False
+
+    # -- membership ------------------------------------------------------------------------------------------------
+
+    async def hold(self, connection: Connection, name: str, overflow: str) -> None:
+        """Let this connection into the topic, holding back what is published until ``release``."""
+        topic = self.topics.get(name)
+        if topic is None:
+            topic = self.topics[name] = Topic(name, overflow)
+            if self.broker.distributed:
+                topic.ready = self._loop.create_task(self.broker.subscribe(name))
+        topic.held[connection] = []
+        if topic.ready is not None:
+            await asyncio.shield(topic.ready)
+
+    def release(self, connection: Connection, name: str, after: Position = NOWHERE) -> None:
+        """Give what was held back, except what a log had up to ``after``; from now on it is a member like all."""
+        topic = self.topics[name]
+        for item in (*topic.held.pop(connection), *topic.pending):
+            position = item.publication.position
+            if item.envelope.sender != connection.id and not (
+                position and position.epoch == after.epoch and position.offset <= after.offset
+            ):
+                self.queue(connection, item.frames(connection.protocol.dialect))
+        self._admit(connection, topic)
+
+    def enter(self, connection: Connection, room: str, overflow: str) -> None:
+        """Put a member of a topic into one of its rooms (``topic#room``)."""
+        topic = self.topics.get(room)
+        if topic is None:
+            topic = self.topics[room] = Topic(room, overflow)
+        if connection not in topic:
+            self._admit(connection, topic)
+
+    def leave(self, connection: Connection, name: str) -> None:
+        """Take it out. What was published before this call is still delivered."""
+        topic = self.topics.get(name)
+        if topic is None:
+            return
+        if connection in topic:
+            self._hand_over(connection, topic)
+            topic.remove(connection)
+            connection.topics.remove(topic)
+        topic.held.pop(connection, None)
+        topic.newcomers.pop(connection, None)
+        if topic.empty and not topic.pending:
+            self._retire(topic)
+
+    def regroup(self, connection: Connection) -> None:
+        for topic in connection.topics:
+            topic.place(connection)
+
+    def _admit(self, connection: Connection, topic: Topic) -> None:
+        if topic.pending:
+            topic.newcomers[connection] = self._number
+        topic.place(connection)
+        connection.topics.append(topic)
+
+    def _hand_over(self, connection: Connection, topic: Topic) -> None:
+        since = topic.newcomers.get(connection, 0)
+        for item in topic.pending:
+            if item.number > since and item.envelope.sender != connection.id:
+                part = (item.number, item.frames(connection.protocol.dialect), topic, item)
+                self._direct.setdefault(connection, []).append(part)
+
+    def _retire(self, topic: Topic) -> None:
+        if self.topics.get(topic.name) is topic:
+            del self.topics[topic.name]
+            if topic.ready is not None:
+                self._loop.create_task(self._unsubscribe(topic.name))
+
+    async def _unsubscribe(self, name: str) -> None:
+        if name not in self.topics:
+            await self.broker.unsubscribe(name)
+
+    # -- publishing ------------------------------------------------------------------------------------------------
+
+    def publish(
+        self, name: str, body: bytes, keep: Keep | None = None, envelope: Envelope = PLAIN, id: str | None = None
+    ) -> Awaitable[Position]:
+        """Give it to the broker: see there for what awaiting means."""
+        return self.broker.publish(name, seal(envelope, body), keep, id)
+
+    def deliver(self, name: str, data: bytes, position: Position) -> None:
+        """The broker's: everyone in the topic here gets this at the end of the tick."""
+        try:
+            envelope, body = unseal(data)
+        except ValueError as error:
+            self._complain(f"dropped a publication on {name} that nobody here wrote", error)
+            return
+        topic = self.topics.get(f"{name}#{envelope.room}" if envelope.room else name)
+        if topic is None:
+            return
+        self._number += 1
+        if not topic.pending:
+            self._active.append(topic)
+            self._schedule()
+        topic.pending.append(Item(self._number, Publication(name, body, position), envelope))
+
+    async def read(self, name: str, *, after: Position | None = None, before: Position | None = None, limit: int) -> Page:
+        return await self.broker.read(name, after=after, before=before, limit=limit)
+
+    # -- the tick --------------------------------------------------------------------------------------------------
+
+    def queue(self, connection: Connection, frames: tuple[Frame, ...]) -> None:
+        """For this connection alone, in its place among all calls of this tick."""
+        self._number += 1
+        mine = self._direct.get(connection)
+        if mine is None:
+            self._direct[connection] = [(self._number, frames, None, None)]
+            self._schedule()
+        else:
+            mine.append((self._number, frames, None, None))
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """End the tick: everyone gets what is theirs, in one write each."""
+        self._scheduled = False
+        active, self._active = self._active, []
+        direct, self._direct = self._direct, {}
+        if not active:
+            for connection, parts in direct.items():
+                self._hand(connection, parts)
+            return
+        batches = [(topic, topic.pending) for topic in active]
+        apart: set[Connection] = set(direct)
+        for topic, items in batches:
+            topic.pending = []
+            self._set_apart(topic, items, apart)
+        if len(active) > 1:
+            self._hears_several(active, apart)
+        for connection in apart:
+            direct[connection] = self._merge(connection, batches, direct.get(connection, []))
+        for topic, items in batches:
+            topic.newcomers.clear()
+            self._fan_out(topic, items, apart)
+            if topic.empty:
+                self._retire(topic)
+        for connection, parts in direct.items():
+            self._hand(connection, parts)
+
+    def _set_apart(self, topic: Topic, items: list[Item], apart: set[Connection]) -> None:
+        apart.update(topic.newcomers)
+        for held in topic.held.values():
+            held.extend(items)
+        senders = {item.envelope.sender for item in items}
+        senders.discard("")
+        if senders:
+            apart.update(member for member in topic.members() if member.id in senders)
+
+    def _hears_several(self, active: list[Topic], apart: set[Connection]) -> None:
+        seen: set[Connection] = set()
+        for topic in active:
+            for group in topic.groups.values():
+                for members in (group.wires.keys(), group.others.keys()):
+                    apart.update(seen.intersection(members))
+                    seen.update(members)
+
+    def _merge(self, connection: Connection, batches: list[tuple[Topic, list[Item]]], direct: list[Part]) -> list[Part]:
+        dialect = connection.protocol.dialect
+        for topic, items in batches:
+            if connection in topic:
+                since = topic.newcomers.get(connection, 0)
+                direct.extend(
+                    (item.number, item.frames(dialect), topic, item)
+                    for item in items
+                    if item.number > since and item.envelope.sender != connection.id
+                )
+        direct.sort(key=_number)
+        return direct
+
+    def _fan_out(self, topic: Topic, items: list[Item], apart: set[Connection]) -> None:
+        for dialect, group in tuple(topic.groups.items()):
+            if group.wires:
+                frame = self._frame
+                joined = b"".join([frame(piece) for item in items for piece in item.frames(dialect)])
+                if apart:
+                    writes = [write for connection, write in group.wires.items() if connection not in apart]
+                else:
+                    writes = list(group.wires.values())
+                self._write_all(writes, joined)
+            if group.others:
+                parts = [(item.number, item.frames(dialect), topic, item) for item in items]
+                for connection in list(group.others):
+                    if connection not in apart:
+                        self._hand(connection, parts)
+
+    def _write_all(self, writes: list[Write], joined: bytes) -> None:
+        rest = iter(writes)
+        while True:
+            try:
+                for write in rest:
+                    write(joined)
+            except Exception as error:  # one broken line must not cost the others their message
+                self._complain("a line broke while it was written to", error)
+            else:
+                return
+
+    def _hand(self, connection: Connection, parts: list[Part]) -> None:
+        """Give one connection its parts of this tick, in one piece if it takes them now."""
+        try:
+            if connection.open:
+                connection.deliver([frame for part in parts for frame in part[1]])
+                return
+            for _, frames, topic, item in parts:
+                if topic is None or item is None:
+                    connection.keep(frames)
+                elif not item.envelope.volatile:
+                    event, _ = event_and_payload(item.publication.body)
+                    connection.keep(frames, topic.overflow, (topic.name, event, item.envelope.key))
+        except Exception as error:
+            self._complain("a line broke while it was written to", error)
+
+
+def _number(part: Part) -> int:
+    return part[0]

@@ -1,0 +1,131 @@
+"""The server behind ``hubbub run``: uvicorn for HTTP, TLS and signals, with our own lane for WebSockets."""
+
+import asyncio
+import gc
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+import uvicorn
+
+from hubbub.errors import UsageError
+from hubbub.servers.carriers import Host
+from hubbub.servers.lane import Lane
+from hubbub.servers.proxies import Proxies
+
+BACKLOG = 4_096
+"""Connections the kernel queues while the loop is busy: a reconnect storm comes within one round trip."""
+
+
+class Settings(Protocol):
+    """What is needed of ``hubbub.config.Config``."""
+
+    host: str
+    port: int
+    ssl_certfile: str | None
+    ssl_keyfile: str | None
+    forwarded_allow_ips: str
+    drain_timeout: float
+    lane: Any
+
+
+def serve(app: Any, settings: Settings, ready: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until a signal says to stop. ``ready`` is called with the URL once clients can come.
+
+    Raises UsageError for what a person must mend: the address, the certificate, the broker.
+    """
+    lane: Any = partial(Lane, app, Proxies(settings.forwarded_allow_ips)) if settings.lane == "fast" else "auto"
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        ws=lane,
+        http="httptools",
+        loop="asyncio",  # which loop runs is decided below
+        lifespan="on",
+        log_config=None,
+        log_level=logging.WARNING,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        ssl_certfile=settings.ssl_certfile,
+        ssl_keyfile=settings.ssl_keyfile,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
+    )
+    try:
+        config.load()
+    except FileNotFoundError as error:
+        raise UsageError(f"The certificate cannot be read: there is no file {error.filename or settings.ssl_certfile}.") from None
+    except (ssl.SSLError, OSError) as error:
+        raise UsageError(f"The certificate cannot be used: {_plain(error)}.") from None
+    listener = listen(settings.host, settings.port)
+    with listener, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            runner.run(_run(app, Server(config, app, ready), listener))
+        except KeyboardInterrupt:
+            pass
+
+
+async def _run(app: Host, server: "Server", listener: socket.socket) -> None:
+    await app.start()
+    # What exists now lives as long as the server: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    await server.serve(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which says when it is ready, and dismisses clients before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, app: Host, ready: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._app = app
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            host, port = sockets[0].getsockname()[:2]
+            name = f"[{host}]" if ":" in host else host
+            self._ready(f"{'https' if self.config.is_ssl else 'http'}://{name}:{port}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        self._app.dismiss()
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises UsageError, in one sentence, when that cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (socket.gaierror, UnicodeError):
+        raise UsageError(f"There is no host {host!r} to listen on.") from None
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise UsageError(f"Cannot listen on {host} port {port}: {_plain(error)}.") from None
+    listener.setblocking(False)
+    return listener
+
+
+def _plain(error: OSError) -> str:
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # Windows has none
+        return None
+    return uvloop.new_event_loop
