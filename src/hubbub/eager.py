@@ -36,7 +36,7 @@ class Eager:
         What the first step raises is raised here.
         """
         loop, spare = self._loop, self._spare
-        if self._gate.done() or spare.done():
+        if spare.done() or spare.cancelling():  # the one before cancelled itself
             self._renew()
             spare = self._spare
         outer = asyncio.current_task(loop)
@@ -55,14 +55,22 @@ class Eager:
         self._slot.append((coroutine, waiting, context))
         if not self._gate.done():
             self._gate.set_result(None)
-        self.running.add(spare)
-        spare.add_done_callback(self.running.discard)
+        self._hold(spare, self._slot)
         self._renew()
         return spare
 
     def close(self) -> None:
         """Dismiss the spare. Tasks that run go on."""
         self._spare.cancel()
+
+    def _hold(self, task: asyncio.Task[None], slot: list[Step]) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            self.running.discard(task)
+            if slot:  # cancelled before it had begun: asyncio then never enters it, but the coroutine must hear of it
+                self._hold(self._loop.create_task(_finish(*slot.pop())), slot)
+
+        self.running.add(task)
+        task.add_done_callback(ended)
 
     def _renew(self) -> None:
         self._gate: asyncio.Future[None] = self._loop.create_future()
@@ -79,6 +87,10 @@ async def _carry(gate: asyncio.Future[None], slot: list[Step]) -> None:
             raise
         cancelled = True  # between the first step and now: it is the coroutine that is meant
     await _rest(*slot.pop(), cancelled)
+
+
+async def _finish(coroutine: Coroutine[Any, Any, None], waiting: Any, context: Context) -> None:
+    await _rest(coroutine, waiting, context, cancelled=True)
 
 
 @types.coroutine
