@@ -54,6 +54,7 @@ def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
         ({}, {"lane": "slow"}, "--lane must be fast or asgi, not 'slow'."),
         ({}, {"drain_timeout": "nan"}, "--drain-timeout must be a number of seconds from 0 to 3600, not 'nan'."),
         ({}, {"log_level": "x" * 99}, "--log-level must be debug, info, warning or error, not '" + "x" * 56 + "...."),
+        ({"HUBBUB_SECRET": "two\nlines"}, {}, "HUBBUB_SECRET must be printable ASCII without blanks."),
         ({}, {"ssl_keyfile": "k"}, "A private key (ssl_keyfile) needs its certificate (ssl_certfile)."),
     ],
 )
@@ -71,7 +72,7 @@ def test_a_bad_value_is_one_sentence_that_names_its_source(
         ("hubbub.toml", 'port = "x"', "hubbub.toml: port must be a whole number from 0 to 65535, not 'x'."),
         ("hubbub.toml", "port = true", "hubbub.toml: port must be a whole number from 0 to 65535, not True."),
         ("hubbub.toml", "prot = 1", "hubbub.toml: there is no setting 'prot'; did you mean port?"),
-        ("hubbub.toml", "secret = 5", "hubbub.toml: secret must be a text."),
+        ("hubbub.toml", "secret = 5", "hubbub.toml: secret must be printable ASCII without blanks."),
         ("pyproject.toml", "[tool]\nhubbub = 1", "pyproject.toml: tool.hubbub must be a table."),
     ],
 )

@@ -36,7 +36,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         str | None, Meta(title="a URL", description="memory:// or sqlite:///file, instead of what the App says.")
     ] = None
     secret: Annotated[
-        str | None, Meta(title="a text", description="What a publisher must know; safer in the environment.")
+        str | None,
+        Meta(
+            # What travels unchanged in an Authorization header: VCHAR of RFC 9110, section 5.5.
+            pattern=r"^[\x21-\x7e]+$",
+            title="printable ASCII without blanks",
+            description="What a publisher must know; safer in the environment.",
+        ),
     ] = None
     ssl_certfile: Annotated[
         str | None, Meta(title="the path of a file", description="Serve TLS with this certificate chain (PEM).")
@@ -66,9 +72,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "console", "json"],
         Meta(title="auto, console or json", description="How it is written; auto is console on a terminal."),
     ] = "auto"
-    reload: Annotated[
-        bool, Meta(title="true or false", description="Start again whenever a source file changes.")
-    ] = False
+    reload: Annotated[bool, Meta(title="true or false", description="Start again whenever a source file changes.")] = (
+        False
+    )
 
     def __post_init__(self) -> None:
         if self.ssl_keyfile is not None and self.ssl_certfile is None:

@@ -33,9 +33,10 @@ def set_up_logging(level: str, form: str, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # At "info" these tell the life of every request and of the server; the start-up table and the exit code say that.
+    # At "info" these tell of every request and every start; the start-up table and the exit code say that.
+    least = logging.DEBUG if level == "debug" else max(root.level, logging.WARNING)
     for chatty in ("uvicorn", "asyncio", "websockets", "watchfiles"):
-        logging.getLogger(chatty).setLevel(max(root.level, logging.WARNING) if root.level > logging.DEBUG else root.level)
+        logging.getLogger(chatty).setLevel(least)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
