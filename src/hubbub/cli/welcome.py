@@ -1,0 +1,61 @@
+"""What `hubbub run` says when clients can come: what is served, and where. Once."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from urllib.parse import urlsplit, urlunsplit
+
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hubbub.config import Config
+
+Row = tuple[str, str, str]
+"""What it is, where it is, and a note."""
+
+
+def welcome(name: str, url: str, doors: Sequence[Row], broker: str, config: Config, console: Console) -> None:
+    """Show it as a table on a terminal, and as plain lines elsewhere."""
+    rows = [*doors, ("broker", without_password(broker), ""), ("lane", config.lane, "")]
+    note = reach(url)
+    if console.is_terminal:
+        console.print(_table(name, note or url, rows))
+    else:
+        console.file.write(_lines(name, url, rows))
+        console.file.flush()
+
+
+def reach(url: str) -> str | None:
+    """How a browser reaches a server that listens on every address; None if the URL says it already."""
+    parts = urlsplit(url)
+    if parts.hostname not in ("0.0.0.0", "::"):
+        return None
+    return urlunsplit(parts._replace(netloc=f"localhost:{parts.port}")) + "  (every address of this machine)"
+
+
+def without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user, _, place = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{place}"))
+
+
+def _table(name: str, url: str, rows: Sequence[Row]) -> Group:
+    table = Table.grid(padding=(0, 3, 0, 0))
+    for what, where, note in rows:
+        table.add_row(Text(what, "bold"), Text(where), Text(note, "dim"))
+    place, _, note = url.partition(" ")
+    return Group(
+        Text.assemble(("\nHubbub ", "bold magenta"), (version("hubbub"), "magenta"), f"  {name}\n"),
+        Text.assemble("  ", (place, "bold cyan underline"), (f" {note}", "dim")),
+        Padding(table, (1, 0, 1, 2), expand=False),
+        Text("  Ctrl-C ends it\n", "dim"),
+    )
+
+
+def _lines(name: str, url: str, rows: Sequence[Row]) -> str:
+    wide = [max(len(row[column]) for row in rows) + 2 for column in range(2)]
+    lines = [f"  {what:{wide[0]}}{where:{wide[1]}}{note}".rstrip() for what, where, note in rows]
+    return "\n".join([f"Hubbub {version('hubbub')} serves {name} at {url}", *lines, ""])
