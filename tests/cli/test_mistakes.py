@@ -1,0 +1,187 @@
+"""Every mistake at start: one sentence, exit code 2, never a traceback."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import trustme
+
+from .conftest import CHAT, Run, assert_mistake
+
+IMPORTS = {
+    "nothing.py": ("x = 1", r"There is no 'app' in nothing, nor any other App\."),
+    "other.py": (
+        "from hubbub import App\nserver = App()",
+        r"There is no 'app' in other; it has 'server': hubbub run other:server\.",
+    ),
+    "text.py": ("app = 'chat'", r"text:app is of type str, and not a hubbub\.App\."),
+    "asgi.py": (
+        "async def app(scope, receive, send): ...",
+        r"asgi:app is of type function, and not a hubbub\.App; serve both with App\(fallback=\.\.\.\), "
+        r"or mount an App in it\.",
+    ),
+    "needs.py": ("\nimport tulips", r"needs\.py:2 imports 'tulips', which is not installed\."),
+    "needs_part.py": ("import json.tulips", r"needs_part\.py:1 imports 'json\.tulips', which is not installed\."),
+    "misnamed.py": ("from hubbub import Ap", r"misnamed\.py:1: ImportError: cannot import name 'Ap' from 'hubbub'.*"),
+    "syntax.py": ("x = 1\nx = = 2\n", r"syntax\.py:2: invalid syntax\."),
+    "indent.py": ("def f():\nreturn 1\n", r"indent\.py:2: expected an indented block.*"),
+    "division.py": ("def f():\n    1 / 0\nf()", r"division\.py:2: ZeroDivisionError: division by zero\."),
+    "silent.py": ("raise ValueError", r"silent\.py:1: ValueError\."),
+    "lines.py": ("raise ValueError('one\\ntwo')", r"lines\.py:1: ValueError: one\."),
+    "leaves.py": ("import sys\nsys.exit(0)", r"leaves\.py:2 ends the process when it is imported; .*"),
+    "binary.py": ("\0", r"binary(\.py:1)?: .*null bytes.*"),
+    "pattern.py": (
+        "from hubbub import App, Channel\napp = App()\n@app.channel('room:{a b}')\nclass Chat(Channel): ...",
+        r"pattern\.py:3: .*",
+    ),
+    "pages.py": (
+        "from hubbub import App\napp = App(pages='nowhere')",
+        r"pages\.py:2: pages: there is no folder nowhere\.",
+    ),
+    "select.py": ("app = 1", r"select\.py is hidden by another module named select: give the file another name\."),
+}
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_a_module_that_will_not_do(hubbub: Run, folder: Path, name: str) -> None:
+    source, sentence = IMPORTS[name]
+    (folder / name).write_text(source)
+    assert_mistake(hubbub("run", name.removesuffix(".py")), sentence)
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("nowhere:app", r"There is no module 'nowhere' in .*, and none is installed\."),
+        ("json.nowhere:app", r"There is no module 'json\.nowhere' in .*, and none is installed\."),
+        ("no where", r"'no where' is neither a module's name, as in chat:app, nor the path of a \.py file\."),
+        (":app", r"'' is neither a module's name.*"),
+        ("a/b", r"'a/b' is neither a module's name.*"),
+        ("nowhere.py", r"There is no file nowhere\.py\."),
+        ("nowhere/app.py:app", r"There is no file nowhere/app\.py\."),
+    ],
+)
+def test_a_target_that_is_not_there(hubbub: Run, target: str, sentence: str) -> None:
+    assert_mistake(hubbub("run", target), sentence)
+
+
+def test_an_app_in_a_file_that_has_another_name(hubbub: Run, folder: Path) -> None:
+    (folder / "deep").mkdir()
+    (folder / "deep" / "chat.py").write_text(CHAT.replace("app", "server"))
+    sentence = r"There is no 'app' in deep/chat\.py; it has 'server': hubbub run deep/chat\.py:server\."
+    assert_mistake(hubbub("run", "deep/chat.py"), sentence)
+
+
+def test_the_cause_is_in_the_log_for_who_asks(hubbub: Run, folder: Path) -> None:
+    (folder / "chat.py").write_text("1 / 0")
+    done = hubbub("run", "chat", "--log-level", "debug", "--log-format", "json")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1] == "hubbub: chat.py:1: ZeroDivisionError: division by zero."
+
+
+# -- where it listens -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chat(folder: Path) -> str:
+    (folder / "chat.py").write_text(CHAT)
+    return "chat:app"
+
+
+def test_a_port_in_use(hubbub: Run, chat: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = hubbub("run", chat, "--port", str(port))
+    assert_mistake(done, rf"Cannot listen on 127\.0\.0\.1 port {port}: address already in use\.")
+
+
+@pytest.mark.parametrize("port", ["x", "-1", "65536", "1.5"])
+def test_a_port_that_is_none(hubbub: Run, chat: str, port: str) -> None:
+    assert_mistake(
+        hubbub("run", chat, "--port", port), rf"--port must be a whole number from 0 to 65535, not '{port}'\."
+    )
+
+
+def test_a_host_that_cannot_be_resolved(hubbub: Run, chat: str) -> None:
+    assert_mistake(
+        hubbub("run", chat, "--host", "nowhere.invalid"), r"There is no host 'nowhere\.invalid' to listen on\."
+    )
+
+
+def test_an_address_of_another_machine(hubbub: Run, chat: str) -> None:
+    done = hubbub("run", chat, "--host", "192.0.2.1")  # TEST-NET-1, RFC 5737: nobody has it
+    assert_mistake(done, r"Cannot listen on 192\.0\.2\.1 port 3000: cannot assign requested address\.")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may listen on any port")
+def test_a_port_that_only_root_may_have(hubbub: Run, chat: str) -> None:
+    assert_mistake(hubbub("run", chat, "--port", "80"), r"Cannot listen on 127\.0\.0\.1 port 80: permission denied\.")
+
+
+def test_a_proxy_that_is_none(hubbub: Run, chat: str) -> None:
+    done = hubbub("run", chat, "--port", "0", "--forwarded-allow-ips", "proxy")
+    assert_mistake(done, r"'proxy' is neither an address nor a network of trusted proxies\.?")
+
+
+# -- TLS ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def certificate(folder: Path) -> Path:
+    authority = trustme.CA()
+    for name in ("server", "another"):
+        issued = authority.issue_cert("127.0.0.1")
+        issued.cert_chain_pems[0].write_to_path(str(folder / f"{name}.pem"))
+        issued.private_key_pem.write_to_path(str(folder / f"{name}.key"))
+    (folder / "junk.pem").write_text("junk")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere.pem"], r".*there is no file nowhere\.pem\."),
+        (["server.pem", "nowhere.key"], r".*there is no file .*nowhere\.key.*\."),
+        (["junk.pem", "server.key"], r"The certificate cannot be used: .*\."),
+        (["server.pem", "junk.pem"], r"The certificate cannot be used: .*\."),
+        (["server.pem", "another.key"], r"The certificate cannot be used: .*key.*\."),
+        (["server.pem"], r"The certificate cannot be used: .*\."),
+        (["."], r"The certificate cannot be used: .*\."),
+    ],
+)
+def test_a_certificate_that_will_not_do(
+    hubbub: Run, chat: str, certificate: Path, arguments: list[str], sentence: str
+) -> None:
+    options = [f"--ssl-{kind}={value}" for kind, value in zip(("certfile", "keyfile"), arguments, strict=False)]
+    assert_mistake(hubbub("run", chat, "--port", "0", *options), sentence)
+
+
+def test_a_key_without_a_certificate(hubbub: Run, chat: str) -> None:
+    sentence = r"A private key \(ssl_keyfile\) needs its certificate \(ssl_certfile\)\."
+    assert_mistake(hubbub("run", chat, "--ssl-keyfile", "x"), sentence)
+
+
+# -- the broker -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("broker", "sentence"),
+    [
+        ("carrier-pigeon://x", r".*carrier-pigeon.*"),
+        ("nonsense", r".*nonsense.*"),
+        ("sqlite:///nowhere/chat.db", r".*nowhere/chat\.db.*"),
+        ("sqlite:///folder", r".*folder.*"),
+        ("sqlite:///junk.db", r".*junk\.db.*"),
+    ],
+)
+def test_a_broker_that_will_not_do(hubbub: Run, folder: Path, chat: str, broker: str, sentence: str) -> None:
+    (folder / "folder").mkdir()
+    (folder / "junk.db").write_bytes(b"junk" * 1000)
+    assert_mistake(hubbub("run", chat, "--port", "0", "--broker", broker), sentence)
+
+
+def test_the_apps_own_broker_counts_too(hubbub: Run, folder: Path) -> None:
+    (folder / "chat.py").write_text(CHAT.replace("App()", "App(broker='carrier-pigeon://x')"))
+    assert_mistake(hubbub("run", "chat", "--port", "0"), r".*carrier-pigeon.*")
