@@ -1,0 +1,197 @@
+"""Socket.IO 5: namespaces, events and acknowledgements, stacked on Engine.IO 4. Pure.
+
+Source: the repository socketio/socket.io, docs/socket.io-protocol/v5-current.md; where it is silent, packages/socket.io
+and packages/socket.io-client decide. Sentences in quotes are from the specification.
+
+Rules:
+
+1. A namespace is a topic: CONNECT joins, its ``auth`` object is the join's parameters, DISCONNECT leaves. The topic
+   has the namespace's name without the slash, except for ``/`` itself.
+2. An acknowledgement id is a ref: an ACK is the reply to an event, or the client's answer to a push.
+3. Events and ACKs for a namespace that the client is not in end the connection, as with the reference server; but
+   not those that were on their way when the server took the client out of it.
+4. A client whose first message is binary speaks MessagePack packets (socketio_msgpack), all others text ones
+   (socketio_packets).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from hubbub.errors import Disconnect, HubbubError, NotFound, ProtocolError
+from hubbub.messages import Answer, Command, Frame, Join, Leave, Left, Message, Push, Reply, Send
+from hubbub.protocols.base import Request, Session
+from hubbub.protocols.engineio import EngineIO, routes_at
+from hubbub.protocols.socketio_msgpack import PackedPackets
+from hubbub.protocols.socketio_packets import (
+    ACK,
+    CONNECT,
+    CONNECT_ERROR,
+    DISCONNECT,
+    EVENT,
+    Assembly,
+    Packet,
+    Packets,
+    TextPackets,
+    namespace_of,
+    topic_of,
+)
+
+TEXT = TextPackets()
+PACKED = PackedPackets()
+
+JOINING: Final = 1
+JOINED: Final = 2
+LEFT: Final = 3
+"""How a client stands to a namespace; LEFT is by the server's will, and the client may not know it yet."""
+
+
+class SocketIO(EngineIO):
+    """One Socket.IO client in any number of namespaces."""
+
+    __slots__ = ("_assembly", "_greeted", "_packets", "_places")
+
+    name = "socketio"
+    path = "/socket.io/"
+    routes = routes_at(path)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.dialect = TEXT.dialect
+        self._packets: Packets = TEXT
+        self._greeted = False
+        self._places: dict[str, int] = {}
+        self._assembly: Assembly | None = None
+
+    def open(self, request: Request, now: float) -> Sequence[Command]:
+        super().open(request, now)
+        # "If the server does not receive a `CONNECT` packet first, then it MUST close the connection immediately."
+        self._due = now + self.limits.handshake
+        self._schedule()
+        return ()
+
+    # -- what the client says ----------------------------------------------------------------------------------------
+
+    def message(self, data: Frame, now: float) -> Sequence[Command]:
+        if self._assembly is not None:
+            return self._attachment(data, now)
+        if not self._greeted:
+            self._greeted = True
+            if isinstance(data, bytes):
+                self._packets, self.dialect = PACKED, PACKED.dialect
+        packet = self._packets.read(data)
+        kind, namespace = packet.type, packet.namespace
+        if kind == CONNECT:
+            return self._connect(packet)
+        place = self._places.get(namespace)
+        if place != JOINED and place != LEFT:
+            raise ProtocolError("not connected to this namespace")
+        if packet.attachments:
+            self._expect(packet, len(data), now)
+            return ()
+        if kind == EVENT or kind == ACK:
+            return self._spoken(packet)
+        if kind == DISCONNECT:
+            del self._places[namespace]
+            return (Leave(topic_of(namespace)),) if place == JOINED else ()
+        raise ProtocolError("a connect error from a client")
+
+    def _spoken(self, packet: Packet) -> Sequence[Command]:
+        namespace = packet.namespace
+        if self._places.get(namespace) != JOINED:
+            return ()
+        topic = namespace[1:] or namespace
+        if packet.type == EVENT:
+            event, *arguments = packet.data
+            return (Send(topic, event, arguments, packet.id),)
+        if packet.id is None:
+            raise ProtocolError("an acknowledgement of nothing")
+        return (Answer(topic, packet.id, packet.data),)
+
+    def _connect(self, packet: Packet) -> Sequence[Command]:
+        namespace = packet.namespace
+        if len(namespace) > 1 + self.limits.topic_length:
+            raise ProtocolError("the namespace's name is too long", 1008)
+        topic = topic_of(namespace)
+        place = self._places.get(namespace)
+        if place == JOINING:
+            return ()  # a client that was closed and opened again in a moment: one answer serves both
+        # Twice the limit: whoever counts topics refuses one too many politely, this just keeps the table small.
+        if len(self._places) >= 2 * self.limits.topics:
+            self._places = {name: known for name, known in self._places.items() if known != LEFT}
+            if len(self._places) >= 2 * self.limits.topics:
+                raise ProtocolError("too many namespaces", 1008)
+        self._places[namespace] = JOINING
+        join = Join(topic, packet.data)
+        return (Leave(topic), join) if place == JOINED else (join,)
+
+    def _expect(self, packet: Packet, size: int, now: float) -> None:
+        if packet.attachments > self.limits.attachments:
+            raise ProtocolError("too many attachments", 1008)
+        self._assembly = Assembly(packet, self.limits.message - size)
+        self._await_attachment(now)
+
+    def _attachment(self, data: Frame, now: float) -> Sequence[Command]:
+        assert self._assembly is not None
+        packet = self._assembly.add(data)
+        if packet is None:
+            self._await_attachment(now)
+            return ()
+        self._assembly = None
+        self._settle()
+        return self._spoken(packet)
+
+    def _await_attachment(self, now: float) -> None:
+        """A pong would have to wait behind the attachment, so it may take as long as a pong."""
+        self._due = now + self.limits.patience
+        self._schedule()
+
+    # -- what the client is told -------------------------------------------------------------------------------------
+
+    def send(self, message: Message) -> tuple[Frame, ...]:
+        if isinstance(message, Push):
+            return self._packets.event(namespace_of(message.topic), message.body, message.ref)
+        if isinstance(message, Left):
+            namespace = namespace_of(message.topic)
+            self._places[namespace] = LEFT
+            return self._packets.notice(DISCONNECT, namespace)
+        if isinstance(message.to, Send):
+            return self._acknowledge(message, message.to)
+        if isinstance(message.to, Join):
+            return self._welcome(message, namespace_of(message.to.topic))
+        return ()  # "No response is expected" to a DISCONNECT
+
+    def _acknowledge(self, reply: Reply, to: Send) -> tuple[Frame, ...]:
+        if to.ref is None:
+            return ()
+        body = reply.body
+        if reply.error is not None:
+            error = {"code": reply.error.code, "reason": reply.error.reason}
+            body = msgspec.json.encode([{"error": error}])
+        return self._packets.ack(namespace_of(to.topic), body, to.ref)
+
+    def _welcome(self, reply: Reply, namespace: str) -> tuple[Frame, ...]:
+        error = reply.error
+        if error is None:
+            self._places[namespace] = JOINED
+            if self._assembly is None:
+                self._settle()
+            return self._packets.notice(CONNECT, namespace, {"sid": self.id})
+        self._places.pop(namespace, None)
+        if isinstance(error, NotFound):
+            return self._packets.notice(CONNECT_ERROR, namespace, {"message": "Invalid namespace"})
+        refusal = {"message": error.reason, "data": {"code": error.code}}
+        return self._packets.notice(CONNECT_ERROR, namespace, refusal)
+
+    def farewell(self, error: HubbubError) -> Sequence[Frame]:
+        """Clients return by themselves when just the line is gone, but not when they were disconnected."""
+        if not isinstance(error, Disconnect) or error.come_back:
+            return ()
+        joined = [namespace for namespace, place in self._places.items() if place == JOINED]
+        return [frame for namespace in joined for frame in self._packets.notice(DISCONNECT, namespace)]
+
+    def _settle(self) -> None:
+        """Nothing more is waited for, but the heartbeat."""
+        self._due = float("inf")
+        self._schedule()
