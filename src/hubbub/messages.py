@@ -10,7 +10,7 @@ that nobody has decoded yet, or, where bytes were among them, a plain Python val
 The first byte tells them apart: ``[`` opens the one, 0x90-0x9f or 0xdc the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -109,17 +109,36 @@ Message = Reply | Push | Left
 
 # -- bodies ---------------------------------------------------------------------------------------------------------
 
-_json = msgspec.json.Encoder()
+
+def _dump(value: Any) -> Any:
+    """A pydantic model as JSON knows it."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__qualname__} cannot be sent")
+
+
+def _keep_bytes(value: Any) -> Any:
+    """A pydantic model, or what is encoded already, as Python knows it."""
+    if type(value) is Raw:
+        return decode(value)
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    raise TypeError(f"{type(value).__qualname__} cannot be sent")
+
+
+_json = msgspec.json.Encoder(enc_hook=_dump)
 _pack = msgspec.msgpack.Encoder()
 _raw_array = msgspec.json.Decoder(list[Raw])
 _packed_array = msgspec.msgpack.Decoder(list[Any])
-_SCALARS = frozenset({str, int, float, bool, type(None)})
+_SCALARS = frozenset({str, int, float, bool, type(None), Raw})
+_ARRAYS = (list, tuple, set, frozenset)
+_BYTES = (bytes, bytearray, memoryview)
 
 
 def encode(values: Sequence[Any]) -> bytes:
     """Encode an array of values as a body. Raises TypeError for what neither JSON nor MessagePack can say."""
-    if any(type(value) not in _SCALARS and _has_bytes(value) for value in values):
-        return _pack.encode([decode(value) for value in values])
+    if _hold_bytes(values):
+        return _pack.encode(msgspec.to_builtins(values, builtin_types=_BYTES, str_keys=True, enc_hook=_keep_bytes))
     return _json.encode(values)
 
 
@@ -151,19 +170,34 @@ def decode(value: Any) -> Any:
     return msgspec.json.decode(value) if type(value) is Raw else value
 
 
-def _has_bytes(value: Any) -> bool:
-    kind = type(value)
-    if kind in _SCALARS or kind is Raw:
-        return False
-    if kind is dict:
-        return any(_has_bytes(item) for item in value.values())
-    if kind in (list, tuple, set, frozenset):
-        return any(_has_bytes(item) for item in value)
-    if kind in (bytes, bytearray, memoryview):
-        return True
-    return _has_bytes(msgspec.to_builtins(value, builtin_types=(bytes, bytearray, memoryview))) if _is_record(value) else False
+def _hold_bytes(values: Iterable[Any]) -> bool:
+    """Whether there are bytes in any of these, however deep."""
+    for value in values:
+        kind = type(value)
+        if kind in _SCALARS:
+            continue
+        if kind is dict:
+            if _hold_bytes(value.values()):
+                return True
+        elif kind in _ARRAYS:
+            if _hold_bytes(value):
+                return True
+        elif isinstance(value, _BYTES) or _hold_bytes(_fields(value)):
+            return True
+    return False
 
 
-def _is_record(value: Any) -> bool:
-    kind = type(value)
-    return issubclass(kind, (msgspec.Struct, dict, list, tuple)) or hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__attrs_attrs__")
+def _fields(record: Any) -> Iterable[Any]:
+    """The values inside a record of any make; nothing for what is no record."""
+    kind = type(record)
+    if issubclass(kind, msgspec.Struct):
+        return msgspec.structs.astuple(record)
+    if hasattr(kind, "__dataclass_fields__"):
+        return [getattr(record, name, None) for name in kind.__dataclass_fields__]
+    if hasattr(kind, "__attrs_attrs__"):
+        return [getattr(record, field.name, None) for field in kind.__attrs_attrs__]
+    if hasattr(kind, "model_dump"):
+        return [value for _, value in record]
+    if isinstance(record, dict):
+        return record.values()
+    return record if isinstance(record, _ARRAYS) else ()
