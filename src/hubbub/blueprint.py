@@ -15,8 +15,8 @@ class Method:
     __slots__ = ("binder", "function", "threaded")
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
         self.binder = Binder(function, skip=1)
+        self.function = self.binder.function
         self.threaded = not inspect.iscoroutinefunction(function)
 
 
