@@ -1,1 +1,55 @@
 """Hubbub, the real-time server for Python: every client, one hub."""
+
+from hubbub.app import App
+from hubbub.channels.base import Channel, Past, Published, on
+from hubbub.errors import (
+    Banned,
+    BrokerError,
+    Disconnect,
+    Expired,
+    Forbidden,
+    HubbubError,
+    Invalid,
+    Kicked,
+    NotFound,
+    ProtocolError,
+    Refused,
+    Shutdown,
+    TooBig,
+    TooMany,
+    TooSlow,
+    Unauthorized,
+    UsageError,
+)
+from hubbub.history import Keep, Position
+from hubbub.limits import Limits
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "App",
+    "Banned",
+    "BrokerError",
+    "Channel",
+    "Disconnect",
+    "Expired",
+    "Forbidden",
+    "HubbubError",
+    "Invalid",
+    "Keep",
+    "Kicked",
+    "Limits",
+    "NotFound",
+    "Past",
+    "Position",
+    "ProtocolError",
+    "Published",
+    "Refused",
+    "Shutdown",
+    "TooBig",
+    "TooMany",
+    "TooSlow",
+    "Unauthorized",
+    "UsageError",
+    "on",
+]

@@ -27,7 +27,7 @@ from hubbub.history import Position
 from hubbub.hub import Envelope, Hub
 from hubbub.limits import Limits
 from hubbub.membership import Membership
-from hubbub.messages import Answer, Command, Frame, Join, Leave, Reply, Send, encode
+from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Reply, Send, encode
 from hubbub.protocols.base import Protocol, Request, Session
 from hubbub.servers import asgi
 from hubbub.servers.files import Files
@@ -179,6 +179,7 @@ class App:
         await self.hub.broker.close()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
         self._started = False
         self._starting = None
 
@@ -226,31 +227,33 @@ class App:
     # -- what connections ask (their Desk) -------------------------------------------------------------------------
 
     def command(self, connection: Connection, command: Command) -> None:
+        if type(command) is Join:
+            self._join(connection, command)
+            return
+        if type(command) is Bye:  # the connection itself has seen to it
+            return
+        memberships = connection.memberships
+        membership: Membership | None = memberships.get(command.topic) or memberships.get(canonical(command.topic))
         if type(command) is Send:
-            membership = connection.memberships.get(command.topic)
             if membership is None:
                 connection.tell(Reply(command, error=NotFound("the topic was not joined")))
             else:
                 membership.send(command)
-        elif type(command) is Answer:
-            membership = connection.memberships.get(command.topic)
-            if membership is not None:
-                membership.answer(command)
-        elif type(command) is Join:
-            self._join(connection, command)
         elif type(command) is Leave:
-            membership = connection.memberships.get(command.topic)
             if membership is None:
                 connection.tell(Reply(command))
             else:
                 membership.leave("left", command)
+        elif type(command) is Answer and membership is not None:
+            membership.answer(command)
 
     def _join(self, connection: Connection, command: Join) -> None:
+        topic = canonical(command.topic)
+        older: Membership | None = connection.memberships.get(topic)
         try:
-            if len(command.topic) > self.limits.topic_length or "#" in command.topic:
+            if len(topic) > self.limits.topic_length or "#" in topic:
                 raise Invalid(f"a topic's name has at most {self.limits.topic_length} characters, and no '#'")
-            blueprint, variables = self._match(command.topic)
-            older = connection.memberships.get(command.topic)
+            blueprint, variables = self._match(topic)
             if older is None and len(connection.memberships) >= self.limits.topics:
                 raise TooMany(f"more than {self.limits.topics} topics")
         except HubbubError as error:
@@ -259,8 +262,8 @@ class App:
         if older is not None:
             self._vacate(older)
             older.leave("replaced")
-        membership = Membership(self, blueprint, connection, command.topic)
-        connection.memberships[command.topic] = membership
+        membership = Membership(self, blueprint, connection, topic)
+        connection.memberships[topic] = membership
         membership.join(command, variables)
 
     def queue(self, connection: Connection, frames: tuple[Frame, ...]) -> None:

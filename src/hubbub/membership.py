@@ -60,7 +60,7 @@ class Membership:
 
     __slots__ = (
         "_backlog", "_cursor", "_early", "_joined", "_running", "_task", "blueprint", "channel", "connection", "house",
-        "left", "rooms", "topic",
+        "_params", "left", "rooms", "topic",
     )  # fmt: skip
 
     def __init__(self, house: House, blueprint: Blueprint, connection: Connection, topic: str) -> None:
@@ -81,10 +81,17 @@ class Membership:
         self._joined = False
         self._early: list[Message] | None = []
         self._cursor = NOWHERE
+        self._params: Any = None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        params = decode(self._params)
+        return params if isinstance(params, dict) else {}
 
     # -- commands, in order ----------------------------------------------------------------------------------------
 
     def join(self, command: Join, variables: Mapping[str, str]) -> None:
+        self._params = command.params
         self._begin(self._join(command, variables))
 
     def send(self, command: Send) -> None:

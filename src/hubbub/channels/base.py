@@ -80,6 +80,11 @@ class Channel:
 
     _membership: "Membership"
 
+    @property
+    def params(self) -> dict[str, Any]:
+        """All join parameters that the client sent, unchecked; {} if none."""
+        return self._membership.params
+
     # -- yours to define -------------------------------------------------------------------------------------------
 
     def join(self, *arguments: Any, **named: Any) -> Any:

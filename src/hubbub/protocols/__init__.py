@@ -11,6 +11,9 @@ PROTOCOLS = {
     "socketio": "hubbub.protocols.socketio:SocketIO",
 }
 
+DEFAULT = ("native", "socketio")
+"""What an application speaks unless it is told otherwise."""
+
 
 def load(name: str) -> type[Protocol]:
     """The protocol of this name. Its module is imported now. Raises UsageError for a name that is not in the table."""

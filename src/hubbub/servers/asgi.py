@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from hubbub.connection import Connection
-from hubbub.errors import Conflict, HubbubError, Invalid, ProtocolError, TooBig, Unauthorized, UsageError
+from hubbub.errors import Conflict, HubbubError, Invalid, ProtocolError, Unauthorized, UsageError
 from hubbub.messages import Frame
 from hubbub.protocols.base import Line, Request, Response
 from hubbub.servers import carriers
@@ -113,8 +113,7 @@ def with_variables(request: Request, variables: Any) -> Request:
 async def _door(host: Host, door: Door, request: Request, receive: Receive) -> Response | None:
     if request.method == "OPTIONS":
         return _cors(host, request, Response(204, content_type="", headers=(("allow", "GET, POST, OPTIONS"),)))
-    method = "GET" if request.method == "HEAD" else request.method
-    route = door.routes.get(method)
+    route = door.routes.get(request.method)
     if route is None:
         return _cors(host, request, carriers.refuse_method(door, request))
     if route.line == "post":
@@ -314,7 +313,7 @@ async def _websocket(host: Host, door: Door, request: Request, receive: Receive,
             if data is None:
                 data = message.get("bytes") or b""
             if len(data) > host.limits.message or (type(data) is str and len(data.encode()) > host.limits.message):
-                connection.end(TooBig(f"more than {host.limits.message} bytes"), "protocol error")
+                connection.end(ProtocolError(f"more than {host.limits.message} bytes", 1009), "protocol error")
             elif carrier.closing is None:
                 try:
                     connection.receive(data, "socket", loop.time())

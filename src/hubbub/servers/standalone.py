@@ -37,6 +37,20 @@ def serve(app: Any, settings: Settings, ready: Callable[[str], None] = lambda _:
 
     Raises UsageError for what a person must mend: the address, the certificate, the broker.
     """
+    server, listener = prepare(app, settings, ready)
+    with listener, asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(app.start())
+        # What exists now lives as long as the server: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        try:
+            runner.run(server.serve(sockets=[listener]))
+        except KeyboardInterrupt:
+            pass
+
+
+def prepare(app: Any, settings: Settings, ready: Callable[[str], None]) -> tuple["Server", socket.socket]:
+    """A server that is ready to be started, and its listening socket. Raises as ``serve``."""
     lane: Any = partial(Lane, app, Proxies(settings.forwarded_allow_ips)) if settings.lane == "fast" else "auto"
     config = uvicorn.Config(
         app,
@@ -44,7 +58,7 @@ def serve(app: Any, settings: Settings, ready: Callable[[str], None] = lambda _:
         port=settings.port,
         ws=lane,
         http="httptools",
-        loop="asyncio",  # which loop runs is decided below
+        loop="asyncio",  # which loop runs is decided by ``loop_factory``
         lifespan="on",
         log_config=None,
         log_level=logging.WARNING,
@@ -62,20 +76,7 @@ def serve(app: Any, settings: Settings, ready: Callable[[str], None] = lambda _:
         raise UsageError(f"The certificate cannot be read: there is no file {error.filename or settings.ssl_certfile}.") from None
     except (ssl.SSLError, OSError) as error:
         raise UsageError(f"The certificate cannot be used: {_plain(error)}.") from None
-    listener = listen(settings.host, settings.port)
-    with listener, asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        try:
-            runner.run(_run(app, Server(config, app, ready), listener))
-        except KeyboardInterrupt:
-            pass
-
-
-async def _run(app: Host, server: "Server", listener: socket.socket) -> None:
-    await app.start()
-    # What exists now lives as long as the server: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
-    await server.serve(sockets=[listener])
+    return Server(config, app, ready), listen(settings.host, settings.port)
 
 
 class Server(uvicorn.Server):
@@ -123,7 +124,7 @@ def _plain(error: OSError) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
     except ImportError:  # Windows has none

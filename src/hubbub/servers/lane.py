@@ -1,0 +1,231 @@
+"""The fast lane: a WebSocket on the bare transport, from the upgrade on.
+
+uvicorn parses the request and hands it here with the transport (its ``ws=`` hook). From then on there is no ASGI, no
+task and no queue: bytes come in through ``data_received``, and leave by ``transport.write``, whose buffer is the
+outbox and whose ``pause_writing`` says that the client is slow. A WebSocket for a path that is not ours goes to
+uvicorn's own class.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from hubbub.connection import Connection
+from hubbub.errors import Conflict, HubbubError, ProtocolError
+from hubbub.messages import Frame
+from hubbub.protocols.base import Line, Request, Response
+from hubbub.servers import carriers
+from hubbub.servers.asgi import read_query, with_variables
+from hubbub.servers.carriers import Host
+from hubbub.servers.handshake import Handshake, reject
+from hubbub.servers.proxies import Proxies
+from hubbub.servers.routes import Door
+from hubbub.servers.websocket import Close, FrameReader, Ping, close_frame, frame, ping_frame, pong_frame
+
+PENDING = 65_536
+"""Bytes in the transport at which the client counts as slow: asyncio's own mark."""
+
+FAREWELL = 5.0
+"""Seconds a client has to answer a Close frame before the line is cut."""
+
+
+class Lane(asyncio.Protocol):
+    """One WebSocket. What uvicorn calls it with, it keeps only as long as it needs it."""
+
+    __slots__ = (
+        "_closing", "_connections", "_delegate", "_heard", "_host", "_loop", "_pinged", "_pings", "_proxies", "_reader",
+        "connection", "deadline", "full", "transport", "wire",
+    )  # fmt: skip
+
+    line: Line = "socket"
+    once = False
+
+    def __init__(self, host: Host, proxies: Proxies, *, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
+        self._host = host
+        self._proxies = proxies
+        self._loop = asyncio.get_running_loop()
+        self._connections = server_state.connections
+        self._delegate: Callable[[], asyncio.Protocol] | None = lambda: WebSocketsSansIOProtocol(
+            config=config, server_state=server_state, app_state=app_state
+        )
+        self._reader: FrameReader | None = None
+        self._closing = False
+        self._heard = False
+        self._pings = False
+        self._pinged = False
+        self.full = False
+        self.deadline: float | None = None
+        self.transport: asyncio.Transport
+        self.connection: Connection | None = None
+        self.wire: Callable[[bytes], None] | None = None
+
+    # -- the transport's side --------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        if reader is None:
+            self._open(data)
+            return
+        connection = self.connection
+        if self._closing and connection is None:
+            return
+        self._heard = True
+        now = self._loop.time()
+        for event in reader.feed(data):
+            kind = type(event)
+            if kind is str or kind is bytes:
+                if connection is not None and not connection.ended:
+                    self._receive(connection, event, now)
+            elif kind is Ping:
+                if not self._closing:
+                    self.transport.write(pong_frame(event.payload))
+            elif kind is Close:
+                self._closed_by_client(event)
+            elif isinstance(event, ProtocolError) and connection is not None:
+                connection.end(event, "protocol error")
+
+    def _receive(self, connection: Connection, message: Frame, now: float) -> None:
+        try:
+            connection.receive(message, "socket", now)
+        except ProtocolError:
+            pass  # the connection has ended by it, and said so
+        except Exception as error:
+            self._host.complain("a message was not understood by our own fault", error)
+            connection.end(ProtocolError("something went wrong", 1011), "failed")
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self.full = True
+        if self.connection is not None:
+            self._loop.call_soon(self._flowing)
+
+    def resume_writing(self) -> None:
+        self.full = False
+        if self.connection is not None:
+            self._flowing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._connections.discard(self)
+        self.deadline = None
+        self._closing = True
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.detach(self, self._loop.time())
+
+    def shutdown(self) -> None:
+        """uvicorn stops: by now the application has dismissed its clients."""
+        if self.connection is not None and not self._closing:
+            self.close([], 1012, "")
+
+    def _flowing(self) -> None:
+        if self.connection is not None:
+            self.connection.flowing(self, self._loop.time())
+
+    # -- opening ---------------------------------------------------------------------------------------------------
+
+    def _open(self, data: bytes) -> None:
+        try:
+            handshake = Handshake.parse(data)
+        except HubbubError as error:
+            self._reject(Response(error.status, error.reason.encode()))
+            return
+        peer = self.transport.get_extra_info("peername") or ("",)
+        scheme = "https" if self.transport.get_extra_info("sslcontext") is not None else "http"
+        client, scheme = self._proxies.resolve(str(peer[0]), scheme, handshake.headers)
+        path, _, query = handshake.target.partition("?")
+        values, repeated = read_query(query)
+        request = Request("GET", unquote(path), values, handshake.headers, {}, scheme, client, repeated)
+        found = self._host.routes.find(request.path)
+        if found is None or "WEBSOCKET" not in found[0].routes:
+            self._hand_over(data)
+            return
+        self._accept(handshake, found[0], with_variables(request, found[1]))
+
+    def _hand_over(self, data: bytes) -> None:
+        assert self._delegate is not None
+        delegate = self._delegate()
+        delegate.connection_made(self.transport)
+        delegate.data_received(data)
+        # uvicorn makes *us* the transport's protocol right after this call returns
+        self._loop.call_soon(self.transport.set_protocol, delegate)
+
+    def _accept(self, handshake: Handshake, door: Door, request: Request) -> None:
+        host = self._host
+        try:
+            connection = carriers.admit(host, door, request)
+        except HubbubError as error:
+            self._reject(door.protocol.refuse(error, request))
+            return
+        self._delegate = None
+        self._connections.add(self)
+        self._reader = FrameReader(host.limits.message, host.limits.fragments)
+        self.transport.set_write_buffer_limits(high=PENDING)
+        self.transport.write(handshake.accept(carriers.subprotocol(door.protocol, request.headers)))
+        self.wire = self.transport.write
+        now = self._loop.time()
+        try:
+            connection.attach(self, now)
+        except (Conflict, ProtocolError) as error:
+            self.close([], 1008, error.reason)
+            return
+        self.connection = connection
+        if handshake.rest:
+            self.data_received(handshake.rest)
+        if door.protocol.websocket_pings:
+            self._pings = True
+            self.deadline = now + host.limits.heartbeat
+            connection.desk.deadlines.watch(self)
+
+    def _reject(self, response: Response) -> None:
+        self._delegate = None
+        self._closing = True
+        self.transport.write(reject(response))
+        self.transport.close()
+
+    # -- the connection's side -------------------------------------------------------------------------------------
+
+    def write(self, frames: list[Frame]) -> None:
+        self.transport.write(frame(frames[0]) if len(frames) == 1 else b"".join(map(frame, frames)))
+
+    def close(self, frames: list[Frame], code: int, reason: str) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        self.wire = None
+        self.transport.write(b"".join(map(frame, frames)) + close_frame(code, reason))
+        self._loop.call_later(FAREWELL, self.transport.abort)
+
+    def tick(self, now: float) -> None:
+        """Ask a silent client for a sign of life; give up on one that gives none."""
+        connection = self.connection
+        limits = self._host.limits
+        if self._heard:
+            self._heard = self._pinged = False
+            self.deadline = now + limits.heartbeat
+        elif not self._pinged:
+            self._pinged = True
+            self.transport.write(ping_frame(b""))
+            self.deadline = now + limits.patience
+        else:
+            self.deadline = None
+            if connection is not None:
+                connection.end(None, "timeout")
+            self.transport.abort()
+
+    def _closed_by_client(self, event: Close) -> None:
+        if not self._closing:
+            self._closing = True
+            self.transport.write(close_frame(event.code, ""))
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.detach(self, self._loop.time())
+        # RFC 6455, section 7.1.1: "the server MUST close the connection immediately" once both have said Close
+        self.transport.close()

@@ -1,0 +1,58 @@
+"""Real servers for the tests: each in a thread of its own, on a free port, in either lane."""
+
+import asyncio
+import threading
+from contextlib import contextmanager
+from queue import Queue
+
+import pytest
+
+from hubbub.config import Config
+from hubbub.servers import standalone
+
+LANES = ("fast", "asgi")
+
+
+@contextmanager
+def running(app, **settings):
+    """Serve the application, and give its URL."""
+    config = Config(**{"port": 0, "drain_timeout": 1.0, **settings})
+    told = Queue()
+    server, listener = standalone.prepare(app, config, told.put)
+
+    def run():
+        with listener, asyncio.Runner(loop_factory=standalone.loop_factory()) as runner:
+            try:
+                runner.run(server.serve(sockets=[listener]))
+            except BaseException as error:
+                told.put(error)
+                raise
+            told.put(None)
+
+    thread = threading.Thread(target=run, name="server")
+    thread.start()
+    try:
+        url = told.get(timeout=20)
+        if not isinstance(url, str):
+            raise RuntimeError(f"the server did not start: {url}")
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def serve():
+    """``serve(app, lane=...)`` gives the URL of a server that lives as long as the test."""
+    stack = []
+
+    def start(app, **settings):
+        context = running(app, **settings)
+        url = context.__enter__()
+        stack.append(context)
+        return url
+
+    yield start
+    while stack:
+        stack.pop().__exit__(None, None, None)

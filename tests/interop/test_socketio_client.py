@@ -1,0 +1,67 @@
+"""The npm socket.io-client and the PyPI python-socketio client, unmodified, in both lanes."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import socketio
+
+from tests.conftest import LANES, running
+from tests.interop.app import app
+
+HERE = Path(__file__).parent
+WEB = HERE.parents[1] / "web" / "package.json"
+NODE = shutil.which("node")
+
+
+@pytest.fixture(scope="module", params=LANES)
+def url(request):
+    with running(app, lane=request.param) as url:
+        yield url
+
+
+@pytest.mark.skipif(NODE is None, reason="there is no Node: `make test` brings one")
+@pytest.mark.parametrize("transports", ["websocket", "polling", "polling,websocket"])
+@pytest.mark.parametrize("build", ["json", "msgpack"])
+def test_the_javascript_client(url, transports, build):
+    ended = subprocess.run(
+        [NODE, HERE / "socketio_client.mjs", url, transports, build],
+        capture_output=True, text=True, timeout=55, env={**os.environ, "WEB": str(WEB)}, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.count("ok ") == 17
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]])
+class TestPythonClient:
+    async def connect(self, url, transports, namespaces=("/",), **options):
+        client = socketio.AsyncClient(reconnection=False)
+        self.heard = asyncio.Queue()
+        client.on("*", lambda event, *values: self.heard.put_nowait((event, *values)))
+        await client.connect(url, transports=transports, namespaces=list(namespaces), **options)
+        return client
+
+    async def test_events_acks_and_bytes(self, url, transports):
+        client = await self.connect(url, transports, auth={"name": "Ada"})
+        assert await asyncio.wait_for(self.heard.get(), 5) == ("welcome", {"name": "Ada"})
+        assert await client.call("text", "hi", timeout=5) == "HI"
+        assert await client.call("echo", ("a", b"\x00\xff"), timeout=5) == ["a", b"\x00\xff"]
+        await client.emit("bounce", {"deep": [b"\x01"]})
+        assert await asyncio.wait_for(self.heard.get(), 5) == ("bounced", {"deep": [b"\x01"]})
+        await client.disconnect()
+
+    async def test_a_burst_arrives_whole_and_in_order(self, url, transports):
+        client = await self.connect(url, transports)
+        await asyncio.wait_for(self.heard.get(), 5)
+        for number in range(200):
+            await client.emit("bounce", number)
+        got = [await asyncio.wait_for(self.heard.get(), 10) for _ in range(200)]
+        assert got == [("bounced", number) for number in range(200)]
+        await client.disconnect()
+
+    async def test_it_is_refused_in_words(self, url, transports):
+        with pytest.raises(socketio.exceptions.ConnectionError, match="not the secret"):
+            await self.connect(url, transports, auth={"secret": "wrong"})
