@@ -111,11 +111,7 @@ class SocketIO(EngineIO):
 
     def _connect(self, packet: Packet) -> Sequence[Command]:
         namespace = packet.namespace
-        if len(namespace) > 1 + self.limits.topic_length:
-            raise ProtocolError("the namespace's name is too long", 1008)
-        topic = topic_of(namespace)
-        place = self._places.get(namespace)
-        if place == JOINING:
+        if self._places.get(namespace) == JOINING:
             return ()  # a client that was closed and opened again in a moment: one answer serves both
         # Twice the limit: whoever counts topics refuses one too many politely, this just keeps the table small.
         if len(self._places) >= 2 * self.limits.topics:
@@ -123,8 +119,7 @@ class SocketIO(EngineIO):
             if len(self._places) >= 2 * self.limits.topics:
                 raise ProtocolError("too many namespaces", 1008)
         self._places[namespace] = JOINING
-        join = Join(topic, packet.data)
-        return (Leave(topic), join) if place == JOINED else (join,)
+        return (Join(topic_of(namespace), packet.data),)
 
     def _expect(self, packet: Packet, size: int, now: float) -> None:
         if packet.attachments > self.limits.attachments:
