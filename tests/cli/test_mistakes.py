@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 from .conftest import CHAT, Run, assert_mistake
 
@@ -30,7 +31,7 @@ IMPORTS = {
     "silent.py": ("raise ValueError", r"silent\.py:1: ValueError\."),
     "lines.py": ("raise ValueError('one\\ntwo')", r"lines\.py:1: ValueError: one\."),
     "leaves.py": ("import sys\nsys.exit(0)", r"leaves\.py:2 ends the process when it is imported; .*"),
-    "binary.py": ("\0", r"binary(\.py:1)?: .*null bytes.*"),
+    "binary.py": ("\0", r"binary(\.py)?:1: source code .* null bytes\."),
     "pattern.py": (
         "from hubbub import App, Channel\napp = App()\n@app.channel('room:{a b}')\nclass Chat(Channel): ...",
         r"pattern\.py:3: .*",
@@ -136,19 +137,27 @@ def certificate(folder: Path) -> Path:
         issued.cert_chain_pems[0].write_to_path(str(folder / f"{name}.pem"))
         issued.private_key_pem.write_to_path(str(folder / f"{name}.key"))
     (folder / "junk.pem").write_text("junk")
+    key = serialization.load_pem_private_key((folder / "server.key").read_bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"swordfish")
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
+    (folder / "locked.key").write_bytes(pem)
     return folder
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nowhere.pem"], r".*there is no file nowhere\.pem\."),
-        (["server.pem", "nowhere.key"], r".*there is no file .*nowhere\.key.*\."),
-        (["junk.pem", "server.key"], r"The certificate cannot be used: .*\."),
-        (["server.pem", "junk.pem"], r"The certificate cannot be used: .*\."),
-        (["server.pem", "another.key"], r"The certificate cannot be used: .*key.*\."),
-        (["server.pem"], r"The certificate cannot be used: .*\."),
-        (["."], r"The certificate cannot be used: .*\."),
+        (["nowhere.pem"], r"The certificate nowhere\.pem cannot be read: no such file or directory\."),
+        (["."], r"The certificate \. cannot be read: is a directory\."),
+        (["junk.pem", "server.key"], r"There is no certificate in junk\.pem: it must be PEM\."),
+        (["server.pem", "nowhere.key"], r"The private key nowhere\.key cannot be read: no such file or directory\."),
+        (["server.pem", "junk.pem"], r"There is no usable private key in junk\.pem: .*\."),
+        (["server.pem"], r"There is no usable private key in server\.pem: .*\."),
+        (["server.pem", "locked.key"], r"There is no usable private key in locked\.key: .*without a pass phrase.*\."),
+        (
+            ["server.pem", "another.key"],
+            r"The private key in another\.key is not that of the certificate server\.pem\.",
+        ),
     ],
 )
 def test_a_certificate_that_will_not_do(

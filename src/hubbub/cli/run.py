@@ -1,6 +1,7 @@
 """`hubbub run MODULE:APP`: serve an application."""
 
 import os
+import signal
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from secrets import token_urlsafe
@@ -10,7 +11,7 @@ import click
 from rich.console import Console
 
 from hubbub.app import App
-from hubbub.cli import reload, secrets, target
+from hubbub.cli import certificate, reload, secrets, target
 from hubbub.cli.settings import given, settings
 from hubbub.cli.welcome import welcome
 from hubbub.config import Config, load
@@ -43,8 +44,11 @@ def start(app: App, name: str, config: Config, *, quiet: bool = False) -> None:
     """Serve, and say so, until a signal ends it. Raises UsageError."""
     if config.broker is not None:
         app.broker_url = config.broker
+    if config.ssl_certfile is not None:
+        certificate.check(config.ssl_certfile, config.ssl_keyfile)
     password = app.secret = config.secret or app.secret or token_urlsafe(32)
     console = Console(highlight=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # one way to end: what was begun is finished, also here
     with ExitStack() as stack:
 
         def ready(url: str) -> None:
