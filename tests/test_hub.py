@@ -87,6 +87,9 @@ class Office:
         for topic in list(connection.topics):
             self.hub.leave(connection, topic.name)
 
+    def gone(self, connection):
+        pass
+
     def connect(self, number, wired=True):
         session = Session(str(number), str(number), self.limits, 0.0)
         connection = Connection(self, Spoken(session, DIALECTS[number % 2]), session.key, session.id)

@@ -277,10 +277,12 @@ class App:
 
     def ended(self, connection: Connection, reason: str) -> None:
         self.connections.pop(connection.id, None)
-        self._sessions.pop(connection.key, None)
         for membership in list(connection.memberships.values()):
             self._vacate(membership)
             membership.leave(reason)
+
+    def gone(self, connection: Connection) -> None:
+        self._sessions.pop(connection.key, None)
 
     # -- what memberships ask (their House) ------------------------------------------------------------------------
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from hubbub.hub import Topic
 
 
+LINGER = 5.0
+"""Seconds a client that polls has to come and hear why its session ended."""
+
+
 class Carrier(Protocol):
     """The server's end of a line. All of it is synchronous: what cannot leave at once is buffered by the carrier."""
 
@@ -59,6 +63,9 @@ class Desk(Protocol):
     def ended(self, connection: "Connection", reason: str) -> None:
         """It is over. Called once."""
 
+    def gone(self, connection: "Connection") -> None:
+        """Its last word has left, or never will: its key may be forgotten. Called once, after ``ended``."""
+
 
 class Waiting(NamedTuple):
     """Frames in the outbox. ``policy`` says what may be done with them when it overflows, ``key`` which later ones
@@ -78,7 +85,7 @@ class Connection:
     """
 
     __slots__ = (
-        "__weakref__", "_bucket", "_carriers", "_outbox", "_refused", "_stalled", "_waiting",
+        "__weakref__", "_bucket", "_carriers", "_outbox", "_parting", "_refused", "_stalled", "_waiting",
         "calls", "client", "deadline", "desk", "ended", "id", "identity", "key", "memberships", "protocol", "topics", "wire",
     )  # fmt: skip
 
@@ -101,6 +108,7 @@ class Connection:
         self._stalled: float | None = None
         self._bucket: TokenBucket | None = None
         self._refused = 0
+        self._parting: HubbubError | None = None
 
     # -- what the servers call ---------------------------------------------------------------------------------------
 
@@ -130,13 +138,18 @@ class Connection:
     def attach(self, carrier: Carrier, now: float) -> None:
         """A line to the client is there. Raises Conflict when it is not wanted, ProtocolError when the client had no
         right to open it: then the connection has ended."""
-        if self.ended:
+        if self.ended and self._parting is None:
             raise Conflict("this session is over")
         try:
             self.protocol.attach(carrier.line, now)
         except ProtocolError as error:
             self.end(error, "protocol error")
             raise
+        if self._parting is not None:
+            self._part(carrier, self._parting)
+            self._parting = self.deadline = None
+            self.desk.gone(self)
+            return
         self._carriers[carrier.line] = carrier
         self.drain()
         self._watch()
@@ -206,32 +219,45 @@ class Connection:
         return carrier is not None and not carrier.full
 
     def end(self, error: HubbubError | None, reason: str) -> None:
-        """End it: say so on every line in the protocol's own words, and close them. Once is enough."""
+        """End it: say so on every line in the protocol's own words, and close them. Once is enough.
+
+        A client between two polls is told at its next one, if that comes soon.
+        """
         if self.ended:
             return
         if error is not None:
             self.desk.flush()
-        farewell = {
-            line: self.protocol.close(error, line) if error is not None else ([], 1000) for line in self._carriers
-        }
-        if self.open:
             self.drain()
         self.ended = True
         self.deadline = None
-        carriers, self._carriers = self._carriers, {}
-        for line, carrier in carriers.items():
-            frames, code = farewell[line]
-            owed = self.protocol.pack((), line)
-            carrier.close(owed + frames, code, error.reason if error is not None else "")
+        lingers = error is not None and self.protocol.line != "socket" and self.protocol.line not in self._carriers
+        for carrier in tuple(self._carriers.values()):
+            self._part(carrier, error)
         self._outbox = None
         self._settle()
         for future in (self.calls or {}).values():
             if not future.done():
                 future.set_exception(error if isinstance(error, Disconnect) else Disconnect("the client is gone"))
         self.desk.ended(self, reason)
+        if lingers:
+            self._parting = error
+            self.deadline = self.desk.deadlines.now() + LINGER
+            self.desk.deadlines.watch(self)
+        else:
+            self.desk.gone(self)
+
+    def _part(self, carrier: Carrier, error: HubbubError | None) -> None:
+        self._carriers.pop(carrier.line, None)
+        owed = self.protocol.pack((), carrier.line)
+        last, code = self.protocol.close(error, carrier.line) if error is not None else ([], 1000)
+        carrier.close(owed + last, code, error.reason if error is not None else "")
 
     def tick(self, now: float) -> None:
         """A deadline has come: the protocol's heartbeat, or this connection's patience with a slow reader."""
+        if self.ended:
+            self._parting = self.deadline = None
+            self.desk.gone(self)
+            return
         if self._stalled is not None and now >= self._stalled + self.desk.limits.stalled:
             self.end(TooSlow(), "too slow")
             return

@@ -34,6 +34,10 @@ class Deadlines:
         self._order: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
 
+    def now(self) -> float:
+        """The clock that deadlines are read on."""
+        return self._loop.time()
+
     def watch(self, item: Timed) -> None:
         """Mind this item from now on. Call again only when its deadline has moved nearer; to stop, set it to None."""
         if item.deadline is None:

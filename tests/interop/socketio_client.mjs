@@ -5,8 +5,9 @@ import { createRequire } from "node:module";
 
 const [url, transports, build] = process.argv.slice(2);
 const require = createRequire(process.env.WEB);
-const { io } = require(build === "msgpack" ? "socket.io-client/dist/socket.io.msgpack.min.js" : "socket.io-client");
+const { io } = require("socket.io-client");
 const options = { transports: transports.split(","), forceNew: true, reconnection: false };
+if (build === "msgpack") options.parser = require("socket.io-msgpack-parser"); // as socket.io.msgpack.min.js has it
 const open = [];
 
 function connect(namespace = "/", extra = {}) {

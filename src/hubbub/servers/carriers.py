@@ -93,7 +93,7 @@ async def poll(host: Host, door: Door, request: Request, gone: Callable[[], Awai
         carrier = Poll(loop)
         connection.attach(carrier, loop.time())
     except HubbubError as error:
-        return door.protocol.refuse(error, request)
+            return door.protocol.refuse(error, request)
     if not carrier.body.done():
         left = asyncio.ensure_future(gone())
         try:
@@ -119,7 +119,7 @@ async def post(host: Host, door: Door, request: Request, chunks: Callable[[], Aw
             text = body
         connection.receive(text, "post", asyncio.get_running_loop().time())
     except HubbubError as error:
-        return door.protocol.refuse(error, request)
+            return door.protocol.refuse(error, request)
     return connection.protocol.answer("post", b"")
 
 
