@@ -6,9 +6,12 @@ what came after it, or be told that this cannot be done.
 """
 
 from collections import deque
-from typing import Self
+from itertools import islice
+from typing import Generic, Self, TypeVar
 
 import msgspec
+
+K = TypeVar("K")
 
 
 class Position(msgspec.Struct, frozen=True, order=True):
@@ -66,33 +69,77 @@ class Page(msgspec.Struct, frozen=True):
     complete: bool
 
 
+WINDOW = 600.0
+"""Seconds during which an id is known again. Clients that retry do so within a minute or two; ten is what a phone in a
+tunnel needs, and what the brokers promise."""
+
+
+class Seen(Generic[K]):
+    """The ids that came within a window of time, each with what it stood for.
+
+    Time is given in seconds by the caller and never goes back.
+    """
+
+    __slots__ = ("_ids",)
+
+    def __init__(self) -> None:
+        self._ids: dict[K, tuple[float, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def find(self, id: K, now: float, window: float = WINDOW) -> int | None:
+        """What this id stood for, or None when it is new."""
+        self.forget(now - window)
+        seen = self._ids.get(id)
+        return None if seen is None else seen[1]
+
+    def add(self, id: K, offset: int, now: float) -> None:
+        self._ids[id] = (now, offset)
+
+    def forget(self, before: float) -> None:
+        """Drop what came earlier than this. Ids lie in the order of their coming, so only the dropped are looked at."""
+        while self._ids:
+            oldest = next(iter(self._ids))
+            if self._ids[oldest][0] >= before:
+                return
+            del self._ids[oldest]
+
+
 class Log:
     """A topic's log in memory: the newest entries within a ``Keep``, and the ids that were seen lately.
 
     Time is given in seconds by the caller and never goes back.
     """
 
-    __slots__ = ("entries", "epoch", "head", "ids")
+    __slots__ = ("entries", "epoch", "head", "ids", "keep", "touched")
 
     def __init__(self, epoch: str) -> None:
         self.epoch = epoch
         self.head = 0
         self.entries: deque[tuple[float, Entry]] = deque()
-        self.ids: dict[str, tuple[float, int]] = {}
+        self.ids: Seen[str] = Seen()
+        self.keep = Keep()
+        """What the latest publication asked for."""
+        self.touched = 0.0
+        """When that came."""
 
     @property
     def position(self) -> Position:
         return Position(self.epoch, self.head)
 
-    def append(self, data: bytes, keep: Keep, now: float, id: str | None = None, window: float = 600.0) -> tuple[Position, bool]:
+    def append(
+        self, data: bytes, keep: Keep, now: float, id: str | None = None, window: float = WINDOW
+    ) -> tuple[Position, bool]:
         """Append, and say where it stands and whether it is new: the same ``id`` within ``window`` seconds is not."""
         if id is not None:
-            self._forget(now - window)
-            seen = self.ids.get(id)
-            if seen is not None:
-                return Position(self.epoch, seen[1]), False
-            self.ids[id] = (now, self.head + 1)
+            offset = self.ids.find(id, now, window)
+            if offset is not None:
+                return Position(self.epoch, offset), False
+            self.ids.add(id, self.head + 1, now)
         self.head += 1
+        self.keep = keep
+        self.touched = now
         self.entries.append((now, Entry(self.head, data)))
         self.trim(keep, now)
         return self.position, True
@@ -105,22 +152,27 @@ class Log:
     def read(self, after: Position | None, before: Position | None, limit: int) -> Page:
         """The entries that follow ``after``, or the last ones before ``before``; with neither, the newest."""
         first = self.entries[0][1].offset if self.entries else self.head + 1
-        if after is not None:
-            if after.epoch != self.epoch or after.offset > self.head or after.offset < first - 1:
-                return Page((), self.position, complete=False)
-            skip = after.offset - first + 1
-            found = tuple(entry for _, entry in list(self.entries)[skip : skip + limit])
-            return Page(found, self.position, complete=after.offset + len(found) == self.head)
-        stop = self.head if before is None else min(before.offset - 1, self.head)
-        if before is not None and before.epoch != self.epoch:
-            return Page((), self.position, complete=False)
-        start = max(stop - limit, first - 1)
-        found = tuple(entry for _, entry in self.entries if start < entry.offset <= stop)
-        return Page(found, self.position, complete=start == 0)
+        start, stop, complete = span(self.position, first, after, before, limit)
+        found = islice(self.entries, start - first + 1, stop - first + 1) if start < stop else ()
+        return Page(tuple([entry for _, entry in found]), self.position, complete)
 
-    def _forget(self, before: float) -> None:
-        while self.ids:
-            oldest = next(iter(self.ids))
-            if self.ids[oldest][0] >= before:
-                return
-            del self.ids[oldest]
+
+def span(
+    head: Position, first: int, after: Position | None, before: Position | None, limit: int
+) -> tuple[int, int, bool]:
+    """Which entries answer a read: the offsets ``start < offset <= stop``, and whether these are all there were.
+
+    ``first`` is the oldest offset that the log still has; one past the head when it has none. This is the law of
+    every broker's ``read``, in one place.
+    """
+    limit = max(limit, 0)
+    if after is not None:
+        if after.epoch != head.epoch or not first - 1 <= after.offset <= head.offset:
+            return 0, 0, False
+        stop = min(after.offset + limit, head.offset)
+        return after.offset, stop, stop == head.offset
+    if before is not None and before.epoch != head.epoch:
+        return 0, 0, False
+    stop = head.offset if before is None else max(min(before.offset - 1, head.offset), 0)
+    start = max(stop - limit, first - 1)
+    return min(start, stop), stop, start == 0
