@@ -16,13 +16,13 @@ from hubbub.protocols.engineio import EngineIO, routes_at
 from hubbub.testing.conversations import Conversation, check_protocol
 
 SUITE = Limits(heartbeat=0.3, patience=0.2, message=1_000_000, handshake=1.0)
-TOPIC = "/engine.io/"
+PATH, TOPIC = "/engine.io/", "engine.io/"
 
 
 def request(method="GET", headers=(), repeated=(), **query):
     query = {"EIO": "4", "transport": "polling"} | query
     given = {name: value for name, value in query.items() if value is not None}
-    return Request(method, TOPIC, given, dict(headers), repeated=frozenset(repeated))
+    return Request(method, PATH, given, dict(headers), repeated=frozenset(repeated))
 
 
 def websocket(**query):

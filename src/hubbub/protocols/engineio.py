@@ -5,15 +5,13 @@ Sentences in quotes are from there.
 
 Rules:
 
-1. A frame is a packet as a WebSocket carries it: text with the packet's type in front, or bytes for a binary message.
-   A poll's answer is made of the same frames, bytes as base64, joined by the record separator.
+1. A frame is a packet as a WebSocket carries it (engineio_packets); a poll's answer is a payload of such frames.
 2. Control packets are owed, and leave before messages. What a poll has no room for is held, and leaves before
    anything newer: on the next poll, or on the WebSocket after an upgrade.
 3. What is stacked on Engine.IO overrides ``message`` (the client's words), ``send`` (ours) and ``farewell`` (the last
    ones). It sees messages, never lines.
 """
 
-import binascii
 from collections.abc import Sequence
 from math import inf
 from typing import ClassVar
@@ -21,30 +19,12 @@ from typing import ClassVar
 import msgspec
 
 from hubbub.errors import Conflict, Forbidden, HubbubError, NotFound, ProtocolError, Unauthorized
-from hubbub.messages import (
-    Bye,
-    Command,
-    Frame,
-    Join,
-    Left,
-    Message,
-    Publication,
-    Push,
-    Send,
-    decode,
-    event_and_payload,
-)
+from hubbub.messages import Bye, Command, Frame, Join, Left, Message, Publication, Push, Send
+from hubbub.protocols import engineio_packets as packets
 from hubbub.protocols.base import Dialect, Line, Protocol, Request, Response, Route, Session
+from hubbub.protocols.engineio_packets import CLOSE, MESSAGE, NOOP, OPEN, PING, PONG, SEPARATOR, UPGRADE
 
-SEPARATOR = "\x1e"
-"""Between the packets of a payload."""
-
-OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0123456"
-BASE64 = "b"
-"""In front of a binary message where only text can travel."""
-
-PACKETS_A_POLL = 16
-"""The client of python-engineio gives up on a payload of more packets than this; others take any number."""
+TOPIC = "engine.io/"
 
 CODES = {
     "Transport unknown": 0,
@@ -63,32 +43,23 @@ def routes_at(path: str) -> tuple[Route, ...]:
 
 
 def encode(publication: Publication) -> tuple[Frame, ...]:
-    return message_frames(publication.body)
+    return packets.messages(publication.body)
 
 
-def message_frames(body: bytes) -> tuple[Frame, ...]:
-    """The raw message in a body: ``["message", data]``. Engine.IO has no events, so any other is not for its clients;
-    what is neither text nor bytes travels as JSON."""
-    event, payload = event_and_payload(body)
-    if event != "message" or not payload:
-        return ()
-    data = decode(payload[0])
-    if type(data) is bytes:
-        return (data,)
-    return (MESSAGE + (data if type(data) is str else msgspec.json.encode(payload[0]).decode()),)
+RAW = Dialect("engineio", encode)
 
 
 class EngineIO(Protocol):
-    """Engine.IO by itself: each message of the client is a ``Send`` of the event "message" to the topic that is named
-    like the path, and each "message" event there is a message to the client."""
+    """Engine.IO by itself: each message of the client is a ``Send`` of the event "message" to the topic ``engine.io/``
+    (a channel may call it by its path), and each "message" event there is a message to the client."""
 
     __slots__ = (
-        "_beat", "_due", "_held", "_noop", "_open", "_owed", "_pinged", "_poll", "_post", "_probed", "_replies",
+        "_beat", "_due", "_held", "_noop", "_owed", "_pinged", "_poll", "_post", "_probed", "_replies",
         "_socket", "deadline", "dialect", "id", "key", "limits", "line", "plain",
     )  # fmt: skip
 
     name = "engineio"
-    path: ClassVar[str] = "/engine.io/"
+    path: ClassVar[str] = "/" + TOPIC
     routes = routes_at(path)
     dialect: Dialect
 
@@ -159,7 +130,7 @@ class EngineIO(Protocol):
         self._owe(OPEN + msgspec.json.encode(handshake).decode())
         self._beat = now + self.limits.heartbeat
         self._schedule()
-        return (Join(self.path),)
+        return (Join(TOPIC),)
 
     def attach(self, line: Line, now: float) -> None:
         if self.deadline is not None and now >= self.deadline and (self._pinged or now >= self._due):
@@ -192,11 +163,10 @@ class EngineIO(Protocol):
             self._socket = False
             self._probed, self._replies = None, ()
             return (Bye(),) if self.line == "socket" else ()
-        lost = self._poll if line == "poll" else self._post
         if line == "poll":
-            self._poll = False
+            lost, self._poll = self._poll, False
         else:
-            self._post = False
+            lost, self._post = self._post, False
         # Packets may have been lost with the request, and nothing in the protocol would tell which.
         return (Bye("aborted"),) if lost and self.line == "poll" else ()
 
@@ -212,7 +182,7 @@ class EngineIO(Protocol):
             replies, self._replies = self._replies, ()
             return list(replies)
         if line == "poll" == self.line:
-            return self._payload_of(frames)
+            return self._answer_poll(frames)
         if line == "poll" and self._poll:
             self._poll = self._noop = False
             return [NOOP]
@@ -223,49 +193,37 @@ class EngineIO(Protocol):
         if line == self.line == "socket":
             return list(self.farewell(error)), code
         if line == "poll" and self._poll:
-            last = [*self._owed, *self._held, *self.farewell(error), CLOSE] if self.line == "poll" else [NOOP]
-            self._owed = self._held = ()
             self._poll = self._noop = False
-            return [SEPARATOR.join(map(_as_text, last))], code
+            if self.line == "socket":
+                return [NOOP], code
+            last = [*self._owed, *self._held, *self.farewell(error), CLOSE]
+            self._owed = self._held = ()
+            return [packets.join(last)], code
         return [], code
 
     # -- what the client says ----------------------------------------------------------------------------------------
 
     def receive(self, data: Frame, line: Line, now: float) -> Sequence[Command]:
         if line == "socket":
-            if self.line != "socket":
-                return self._probe(data, now)
-            if isinstance(data, bytes):
-                return self.message(data, now)
-            if data[:1] == MESSAGE:
-                return self.message(data[1:], now)
-            return self._control(data, now)
+            return self._packet(data, now) if self.line == "socket" else self._probe(data, now)
         if self.line == "socket" and not self._post:
             raise ProtocolError("this session has moved to its WebSocket")
         self._post = False
-        return self._payload(data, now)
+        commands: list[Command] = []
+        for packet in packets.split(data, self.limits.packets):
+            commands.extend(self._packet(packet, now))
+        return commands
 
     def message(self, data: Frame, now: float) -> Sequence[Command]:
         """Understand one message of the client. Raises ProtocolError, and nothing else."""
-        return (Send(self.path, "message", (data,)),)
+        return (Send(TOPIC, "message", (data,)),)
 
-    def _payload(self, body: Frame, now: float) -> list[Command]:
-        if not isinstance(body, str):
-            raise ProtocolError("a payload is text", 1003)
-        if body.count(SEPARATOR) >= self.limits.packets:
-            raise ProtocolError("too many packets in one payload", 1008)
-        commands: list[Command] = []
-        for packet in body.split(SEPARATOR):
-            if packet[:1] == MESSAGE:
-                commands.extend(self.message(packet[1:], now))
-            elif packet[:1] == BASE64:
-                commands.extend(self.message(_from_base64(packet[1:]), now))
-            else:
-                commands.extend(self._control(packet, now))
-        return commands
-
-    def _control(self, packet: str, now: float) -> Sequence[Command]:
+    def _packet(self, packet: Frame, now: float) -> Sequence[Command]:
+        if isinstance(packet, bytes):
+            return self.message(packet, now)
         kind = packet[:1]
+        if kind == MESSAGE:
+            return self.message(packet[1:], now)
         if kind == PONG:
             self._pinged = False
             self._beat = now + self.limits.heartbeat
@@ -285,7 +243,7 @@ class EngineIO(Protocol):
         if packet == PING + "probe":
             # "send a `noop` packet to any pending `GET` request (if applicable) to cleanly close HTTP long-polling
             # transport [and] respond with a `pong` packet with the string `probe` in the payload"
-            self._replies += (PONG + "probe",)
+            self._replies = (PONG + "probe",)
             self._noop = True
             self._probed = now
             return ()
@@ -301,7 +259,7 @@ class EngineIO(Protocol):
 
     def send(self, message: Message) -> tuple[Frame, ...]:
         if isinstance(message, Push):
-            return message_frames(message.body)
+            return packets.messages(message.body)
         if isinstance(message, Left) or (message.error is not None and isinstance(message.to, Join)):
             self._give_up()  # its one topic was all there was to say
         return ()
@@ -310,30 +268,22 @@ class EngineIO(Protocol):
         """The last messages before the server ends the conversation."""
         return ()
 
-    def _owe(self, *packets: Frame) -> None:
-        self._owed += packets
+    def _owe(self, *control: Frame) -> None:
+        self._owed += control
         self.plain = self.line == "socket" and not self._owed and not self._held
 
-    def _payload_of(self, frames: Sequence[Frame]) -> list[Frame]:
-        """The answer of the open poll; without one, or too much for it, frames are held."""
+    def _answer_poll(self, frames: Sequence[Frame]) -> list[Frame]:
+        """What the open poll is answered with; without one, or too much for it, frames are held."""
         frames = (*self._held, *frames)
-        packets = [_as_text(packet) for packet in self._owed] if self._poll else []
-        size = taken = 0
-        for frame in frames if self._poll else ():
-            packet = _as_text(frame)
-            size += 1 + (len(packet) if packet.isascii() else len(packet.encode()))
-            if len(packets) == PACKETS_A_POLL or (packets and size > self.limits.message):
-                break
-            packets.append(packet)
-            taken += 1
-        self._held = frames[taken:]
+        texts = packets.fill(self._owed, frames, self.limits.message) if self._poll else []
+        self._held = frames[max(0, len(texts) - len(self._owed)) :]
         if sum(map(len, self._held)) > self.limits.outbox:
             self._give_up()  # it polls, but slower than it is told things
-        if not self._poll or not (packets or self._noop):
+        if not texts and not (self._poll and self._noop):
             return []
         self._owed = ()
         self._poll = self._noop = False
-        return [SEPARATOR.join(packets) or NOOP]
+        return [SEPARATOR.join(texts) or NOOP]
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -356,24 +306,3 @@ class EngineIO(Protocol):
 
     def _schedule(self) -> None:
         self.deadline = min(self._beat, self._due)
-
-
-RAW = Dialect("engineio", encode)
-
-
-def _as_text(frame: Frame) -> str:
-    """A packet where only text can travel.
-
-    "Binary payloads MUST be base64-encoded and prefixed with a `b` character." The format "assumes the record
-    separator is not used in the data": what one client smuggled into a message must not become another's packet.
-    """
-    if isinstance(frame, bytes):
-        return BASE64 + binascii.b2a_base64(frame, newline=False).decode()
-    return frame.replace(SEPARATOR, "\ufffd") if SEPARATOR in frame else frame
-
-
-def _from_base64(text: str) -> bytes:
-    try:
-        return binascii.a2b_base64(text, strict_mode=True)
-    except ValueError:  # binascii.Error is one, and so is the complaint about text that is not ASCII
-        raise ProtocolError("invalid base64", 1007) from None

@@ -110,8 +110,8 @@ class TextPackets(Packets):
             raise ProtocolError("unknown packet type")
         digit, attachments, namespace, id = head.groups()
         type = int(digit)
-        if (attachments is not None) != (type >= BINARY_EVENT):
-            raise ProtocolError("illegal attachments")
+        if (attachments is not None) != (type >= BINARY_EVENT) or (id is not None and type < EVENT):
+            raise ProtocolError("illegal attachments, or an id where none belongs")
         return Packet(
             EVENT if type == BINARY_EVENT else ACK if type == BINARY_ACK else type,
             namespace or "/",
