@@ -24,6 +24,7 @@ def running(app, **settings):
         with listener, asyncio.Runner(loop_factory=standalone.loop_factory()) as runner:
             try:
                 runner.run(server.serve(sockets=[listener]))
+                runner.run(app.close())  # where no lifespan did
             except BaseException as error:
                 told.put(error)
                 raise

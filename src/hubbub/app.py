@@ -150,7 +150,10 @@ class App:
         Raises UsageError for what a person must mend.
         """
         if self._started:
-            return
+            if self._loop.is_closed():  # nobody closed us with it: what was running is gone
+                self._started, self._starting = False, None
+            else:
+                return
         if self._starting is None:
             self._starting = asyncio.Lock()
         async with self._starting:

@@ -1,0 +1,133 @@
+"""The same application under other ASGI servers, and mounted in other applications."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+import socketio
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+
+from hubbub import App
+from tests.conftest import LANES
+from tests.interop.app import Lobby, app
+
+ROOT = Path(__file__).parents[2]
+HOSTS = {
+    "uvicorn": ["-m", "uvicorn", "tests.interop.app:app", "--log-level=warning", "--port={port}"],
+    "hypercorn": ["-m", "hypercorn", "tests.interop.app:app", "--bind=127.0.0.1:{port}", "--log-level=WARNING"],
+    "granian": ["-m", "granian", "tests.interop.app:app", "--interface=asgi", "--port={port}", "--log-level=warning"],
+}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@asynccontextmanager
+async def hosted(name):
+    port = free_port()
+    process = subprocess.Popen([sys.executable, *(part.format(port=port) for part in HOSTS[name])], cwd=ROOT)
+    try:
+        async with asyncio.timeout(20), aiohttp.ClientSession() as http:
+            while True:
+                try:
+                    async with http.get(f"http://127.0.0.1:{port}/hubbub/health") as response:
+                        assert response.status == 200
+                        break
+                except aiohttp.ClientConnectionError:
+                    assert process.poll() is None
+                    await asyncio.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+async def converse(url, transport, path="socket.io"):
+    """A whole conversation: it joins, is answered, hears another, and leaves."""
+    ada, bob = socketio.AsyncClient(reconnection=False), socketio.AsyncClient(reconnection=False)
+    heard = asyncio.Queue()
+    bob.on("said", heard.put)
+    for client, name in ((ada, "Ada"), (bob, "Bob")):
+        await client.connect(url, transports=[transport], socketio_path=path, auth={"name": name})
+    try:
+        assert await ada.call("text", "hi", timeout=5) == "HI"
+        assert await ada.call("echo", b"\x00\xff", timeout=5) == b"\x00\xff"
+        await ada.emit("say", "hello")
+        assert await asyncio.wait_for(heard.get(), 5) == {"name": "Ada", "text": "hello"}
+    finally:
+        await ada.disconnect()
+        await bob.disconnect()
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_other_servers(name):
+    async with hosted(name) as url:
+        for transport in ("websocket", "polling"):
+            await converse(url, transport)
+
+
+async def greet(request):
+    return PlainTextResponse("a page of the other application")
+
+
+async def own_socket(websocket):
+    await websocket.accept()
+    await websocket.send_text(await websocket.receive_text())
+    await websocket.close()
+
+
+async def talk_to_neighbours(url):
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"{url}/greet") as response:
+            assert await response.text() == "a page of the other application"
+        async with http.ws_connect(f"{url.replace('http', 'ws')}/own") as websocket:
+            await websocket.send_str("to the neighbour")
+            assert await websocket.receive_str(timeout=5) == "to the neighbour"
+
+
+def starlette():
+    routes = [Route("/greet", greet), WebSocketRoute("/own", own_socket), Mount("/rt", app)]
+    return Starlette(routes=routes)
+
+
+def fastapi():
+    application = FastAPI(lifespan=app.lifespan)
+    application.add_api_route("/greet", greet)
+    application.add_api_websocket_route("/own", own_socket)
+    application.mount("/rt", app)
+    return application
+
+
+@pytest.mark.parametrize("make", [starlette, fastapi])
+async def test_mounted_beside_routes_and_websockets_of_others(serve, make):
+    host = make()
+    host.start, host.dismiss, host.close = app.start, app.dismiss, app.close
+    url = serve(host, lane="asgi")
+    for transport in ("websocket", "polling"):
+        await converse(url, transport, "rt/socket.io")
+    await talk_to_neighbours(url)
+
+
+@pytest.mark.parametrize("lane", LANES)
+async def test_around_another_application(serve, lane):
+    around = App(fallback=Starlette(routes=[Route("/greet", greet), WebSocketRoute("/own", own_socket)]))
+    around.channel("/")(Lobby)
+    url = serve(around, lane=lane)
+    for transport in ("websocket", "polling"):
+        await converse(url, transport)
+    await talk_to_neighbours(url)
