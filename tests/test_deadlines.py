@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hubbub.deadlines import GRAIN, Deadlines
+from hubbub.deadlines import Deadlines
 
 
 class Item:
@@ -36,10 +36,10 @@ async def test_each_is_ticked_once_its_deadline_has_come():
 async def test_one_that_moved_away_is_left_alone_until_then():
     loop = asyncio.get_running_loop()
     deadlines = Deadlines(loop)
-    item, other = Item(loop.time() + 0.01), Item(loop.time() + 2 * GRAIN)
+    item, other = Item(loop.time() + 0.01), Item(loop.time() + 0.1)
     deadlines.watch(item)
     deadlines.watch(other)
-    moved = item.deadline = loop.time() + 4 * GRAIN
+    moved = item.deadline = loop.time() + 0.2
     async with asyncio.timeout(5):
         await other.rung.wait()
         assert not item.ticks
@@ -50,7 +50,7 @@ async def test_one_that_moved_away_is_left_alone_until_then():
 async def test_one_without_a_deadline_is_forgotten():
     loop = asyncio.get_running_loop()
     deadlines = Deadlines(loop)
-    item, other = Item(loop.time() + 0.01), Item(loop.time() + 3 * GRAIN)
+    item, other = Item(loop.time() + 0.01), Item(loop.time() + 0.15)
     deadlines.watch(item)
     deadlines.watch(other)
     item.deadline = None

@@ -205,6 +205,18 @@ class App:
     async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         await asgi.serve(self, scope, receive, send)
 
+    def doors(self) -> list[tuple[str, str, str]]:
+        """What is served where, for people to read: what, its path, a remark."""
+        served = [
+            (protocol.title or protocol.name, path, "")
+            for protocol in self.routes.protocols
+            for path in dict.fromkeys(route.path for route in protocol.routes)
+        ]
+        if self.files.find("/index.html") is not None:
+            served.insert(0, ("pages", "/", ""))
+        served.append(("health", "/hubbub/health", ""))
+        return served
+
     # -- what the servers ask --------------------------------------------------------------------------------------
 
     def connect(self, protocol: type[Protocol], request: Request) -> Connection:

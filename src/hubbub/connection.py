@@ -230,7 +230,7 @@ class Connection:
             self.drain()
         self.ended = True
         self.deadline = None
-        lingers = error is not None and self.protocol.line != "socket" and self.protocol.line not in self._carriers
+        lingers = isinstance(error, Disconnect) and self.protocol.line != "socket" and self.protocol.line not in self._carriers
         for carrier in tuple(self._carriers.values()):
             self._part(carrier, error)
         self._outbox = None

@@ -1,7 +1,7 @@
 """One loop timer for every deadline there is.
 
 A server of 10,000 idle connections has 10,000 heartbeats to think of. A loop timer each would cost a heap entry, a
-handle and a cancellation per message; here each item lies in a bucket of 50 ms, and one timer wakes the next bucket.
+handle and a cancellation per message; here each item lies in a bucket of 10 ms, and one timer wakes the next bucket.
 An item whose deadline has moved away meanwhile is just laid into a later bucket: being busy costs nothing.
 """
 
@@ -9,9 +9,9 @@ import asyncio
 import heapq
 from typing import Protocol
 
-GRAIN = 0.05
-"""Seconds a bucket spans. Heartbeats are tens of seconds; the shortest in use (the official suites' 200 ms) still
-has four grains."""
+GRAIN = 0.01
+"""Seconds a bucket spans. Heartbeats are tens of seconds, and would be content with far more; the official suites
+ping every 300 ms and count three pings within a second. A hundred wake-ups a second cost 0.05 % of a core."""
 
 
 class Timed(Protocol):

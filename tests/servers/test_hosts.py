@@ -12,10 +12,13 @@ import pytest
 import socketio
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from hubbub import App
+from starlette.websockets import WebSocket
+
 from tests.conftest import LANES
 from tests.interop.app import Lobby, app
 
@@ -81,11 +84,11 @@ async def test_other_servers(name):
             await converse(url, transport)
 
 
-async def greet(request):
+async def greet(request: Request):
     return PlainTextResponse("a page of the other application")
 
 
-async def own_socket(websocket):
+async def own_socket(websocket: WebSocket):
     await websocket.accept()
     await websocket.send_text(await websocket.receive_text())
     await websocket.close()

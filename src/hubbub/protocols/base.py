@@ -92,7 +92,9 @@ class Protocol:
     """One conversation. Subclasses override everything but the docstrings."""
 
     name: ClassVar[str]
-    """As the world names it."""
+    """What it is called in ``hubbub.protocols``."""
+    title: ClassVar[str] = ""
+    """As the world names it, where that is another name."""
     routes: ClassVar[tuple[Route, ...]]
     subprotocols: ClassVar[tuple[str, ...]] = ()
     """WebSocket subprotocols that this protocol can agree to, best first."""
