@@ -78,6 +78,7 @@ Place = NewType("Place", Record)
         (Any, True, True),
         (object, True, True),
         (Raw, True, True),
+        (Raw | None, True, True),
         (None, False, True),
         (str, False, False),
         (str | None, False, True),

@@ -110,7 +110,10 @@ def _proven(raw: Raw) -> bytes:
 def shape_of(annotation: Any, place: str) -> Shape:
     """Raises UsageError, which begins with ``place``, for an annotation that no payload can fit."""
     try:
-        return _maker(annotation)(annotation, any(map(_takes_object, _members(annotation))))
+        members = list(_members(annotation))
+        if Raw in members:  # whatever else it may be; msgspec overlooks Raw in a union
+            annotation = Raw
+        return _maker(annotation)(annotation, any(map(_takes_object, members)))
     except Exception as error:
         raise UsageError(f"{place}: {error}") from error
 
