@@ -1,69 +1,39 @@
-"""Engine.IO 4: every assertion of the official suite that needs no network, and what attackers try."""
+"""Engine.IO 4: what the official suite asserts of sessions, as far as it needs no network, and what attackers try."""
 
 import base64
-from itertools import chain
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubbub.errors import Conflict, Forbidden, HubbubError, Kicked, NotFound, ProtocolError, Shutdown, TooBig
+from hubbub.errors import (
+    Conflict,
+    Forbidden,
+    HubbubError,
+    Kicked,
+    NotFound,
+    ProtocolError,
+    Shutdown,
+    TooBig,
+)
 from hubbub.limits import Limits
-from hubbub.messages import Join, Publication, Push, Reply, Send, encode
-from hubbub.protocols.base import Request
+from hubbub.messages import Join, Publication, Reply, encode
 from hubbub.protocols.engineio import EngineIO, routes_at
 from hubbub.testing.conversations import Conversation, check_protocol
+from tests.protocols.engineio_clients import (
+    SUITE,
+    TOPIC,
+    body,
+    echo,
+    fill,
+    polling,
+    request,
+    socket,
+    websocket,
+)
 
-SUITE = Limits(heartbeat=0.3, patience=0.2, message=1_000_000, handshake=1.0)
-PATH, TOPIC = "/engine.io/", "engine.io/"
-
-
-def request(method="GET", headers=(), repeated=(), **query):
-    query = {"EIO": "4", "transport": "polling"} | query
-    given = {name: value for name, value in query.items() if value is not None}
-    return Request(method, PATH, given, dict(headers), repeated=frozenset(repeated))
-
-
-def websocket(**query):
-    return request(headers={"upgrade": "websocket"}, **({"transport": "websocket"} | query))
-
-
-def polling(limits=SUITE):
-    """A session whose handshake is done, over polling."""
-    conversation = Conversation(EngineIO, request(), limits)
-    assert conversation.poll() is not None
-    conversation.commands.clear()
-    return conversation
-
-
-def socket(limits=SUITE):
-    conversation = Conversation(EngineIO, websocket(), limits)
-    conversation.attach("socket")
-    assert conversation.heard()
-    conversation.commands.clear()
-    return conversation
-
-
-def upgraded():
-    conversation = polling()
-    conversation.attach("socket")
-    conversation.say("2probe")
-    conversation.say("5")
-    assert conversation.heard() == ["3probe"]
-    return conversation
-
-
-def body(response):
-    return None if response is None else response.body.decode()
-
-
-def echo(conversation, commands):
-    for command in commands:
-        conversation.publish(Publication(command.topic, encode([command.event, *command.arguments])))
-
-
-# -- handshake ------------------------------------------------------------------------------------------------------
+# -- handshake --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -157,164 +127,7 @@ def test_routes_cover_the_three_kinds_of_request():
     }
 
 
-# -- messages -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("payload", ["4hello", "4test1\x1e4test2\x1e4test3", "4hello\x1ebAQIDBA=="])
-def test_a_payload_is_echoed_over_polling(payload):
-    conversation = polling()
-    echo(conversation, conversation.say(payload, "post"))
-    assert conversation.protocol.answer("post", b"").body == b"ok"
-    assert body(conversation.poll()) == payload
-
-
-@pytest.mark.parametrize(
-    ("data", "message"), [("4hello", "hello"), (b"\x01\x02\x03\x04", b"\x01\x02\x03\x04"), ("4", "")]
-)
-def test_a_packet_is_echoed_over_a_websocket(data, message):
-    conversation = socket()
-    commands = conversation.say(data)
-    assert commands == [Send(TOPIC, "message", (message,))]
-    echo(conversation, commands)
-    assert conversation.heard() == [data]
-
-
-def test_base64_decodes_to_the_bytes_it_stands_for():
-    assert polling().say("bAQIDBA==", "post") == [Send(TOPIC, "message", (b"\x01\x02\x03\x04",))]
-
-
-def test_a_message_of_any_other_value_travels_as_json_and_other_events_do_not():
-    conversation = socket()
-    conversation.tell(Push(TOPIC, encode(["message", {"a": [1]}])))
-    conversation.tell(Push(TOPIC, encode(["news", "x"])))
-    conversation.tell(Push(TOPIC, encode(["message"])))
-    assert conversation.heard() == ['4{"a":[1]}']
-
-
-INVALID = [
-    "abc",
-    "",
-    "9",
-    "\u00b2",
-    "\u0664x",
-    "4a\x1e",
-    "\x1e4a",
-    "b====",
-    "bAQ",
-    "bAQ=\n",
-    "b\u00e9",
-    "2",
-    "2probe",
-    "5",
-    "0",
-    '0{"sid":"1"}',
-]
-
-
-@pytest.mark.parametrize("payload", INVALID)
-def test_an_invalid_payload_closes_the_session(payload):
-    conversation = polling()
-    conversation.attach("poll")
-    with pytest.raises(ProtocolError):
-        conversation.say(payload, "post")
-    assert conversation.heard("poll") == ["1"]
-
-
-@pytest.mark.parametrize(
-    "packet", ["abc", "", "9", "\u00b2", "b", "bAQIDBA==", "2", "2probe", "5", '0{"sid":"111111111"}']
-)
-def test_an_invalid_packet_closes_the_websocket(packet):
-    conversation = socket()
-    with pytest.raises(ProtocolError):
-        conversation.say(packet)
-    assert (conversation.over, conversation.code, conversation.heard()) == ("protocol_error", 1002, [])
-
-
-def test_a_binary_body_closes_the_session():
-    with pytest.raises(ProtocolError):
-        polling().say(b"4hello", "post")
-
-
-def test_packets_in_a_payload_are_counted_before_they_are_split():
-    assert len(polling(Limits(packets=3)).say("4a\x1e4b\x1e4c", "post")) == 3
-    with pytest.raises(ProtocolError):
-        polling(Limits(packets=3)).say("4a\x1e4b\x1e4c\x1e4d", "post")
-    with pytest.raises(ProtocolError):
-        polling().say("\x1e" * 1_000_000, "post")
-
-
-def test_what_follows_a_close_in_a_payload_is_not_done():
-    conversation = polling()
-    assert conversation.say("4a\x1e1\x1e4b", "post") == [Send(TOPIC, "message", ("a",))]
-    assert conversation.over == "closed"
-
-
-def test_a_separator_in_a_message_does_not_become_a_packet_of_someone_else():
-    conversation = polling()
-    echo(conversation, socket().say("4hello\x1e1"))
-    assert body(conversation.poll()) == "4hello\ufffd1"
-
-
-# -- what a poll has room for ---------------------------------------------------------------------------------------
-
-
-def fill(conversation, count, text="x"):
-    for number in range(count):
-        conversation.publish(Publication(TOPIC, encode(["message", f"{number}{text}"])))
-
-
-def test_a_poll_answers_with_sixteen_packets_and_the_next_with_the_rest():
-    conversation = polling()
-    fill(conversation, 40)
-    polls = [body(conversation.poll()).split("\x1e") for _ in range(3)]
-    assert [len(packets) for packets in polls] == [16, 16, 8]
-    assert list(chain(*polls)) == [f"4{number}x" for number in range(40)]
-    assert conversation.poll() is None
-
-
-def test_a_ping_is_one_of_the_sixteen():
-    conversation = polling()
-    fill(conversation, 20)
-    conversation.sleep(0.3)
-    packets = body(conversation.poll()).split("\x1e")
-    assert (len(packets), packets[0], packets[-1]) == (16, "2", "414x")
-
-
-def test_a_poll_carries_about_as_many_bytes_as_one_message_may_have():
-    conversation = polling(Limits(message=1_000))
-    fill(conversation, 5, "\u20ac" * 100)
-    assert [len(body(conversation.poll()).split("\x1e")) for _ in range(2)] == [3, 2]
-
-
-def test_one_message_that_is_too_big_for_any_poll_goes_alone():
-    conversation = polling(Limits(message=10))
-    fill(conversation, 2, "y" * 100)
-    assert [body(conversation.poll())[:3] for _ in range(2)] == ["40y", "41y"]
-
-
-def test_what_a_poll_had_no_room_for_goes_first_on_the_websocket():
-    conversation = polling()
-    fill(conversation, 20)
-    assert body(conversation.poll()).count("\x1e") == 15
-    conversation.attach("socket")
-    conversation.say("2probe")
-    fill(conversation, 1, "after")
-    assert not conversation.protocol.plain
-    conversation.say("5")
-    assert conversation.heard() == ["3probe", "416x", "417x", "418x", "419x", "40after"]
-    assert conversation.protocol.plain
-
-
-def test_a_client_that_polls_too_slowly_is_given_up():
-    conversation = polling(Limits(outbox=10_000))
-    fill(conversation, 30, "z" * 1_000)
-    conversation.attach("poll")
-    assert conversation.heard("poll")
-    with pytest.raises(ProtocolError):
-        conversation.attach("poll")
-
-
-# -- polls and posts ------------------------------------------------------------------------------------------------
+# -- polls and posts --------------------------------------------------------------------------------------------------
 
 
 def test_a_second_poll_closes_the_session():
@@ -366,7 +179,7 @@ def test_a_request_that_goes_away_after_its_answer_changes_nothing():
     assert conversation.over is None
 
 
-# -- heartbeat ------------------------------------------------------------------------------------------------------
+# -- heartbeat --------------------------------------------------------------------------------------------------------
 
 
 def test_pings_and_pongs_over_polling():
@@ -428,7 +241,7 @@ def test_a_server_that_slept_gives_its_clients_time_to_answer():
     assert protocol.deadline >= conversation.now + 3_600 + 10
 
 
-# -- close ----------------------------------------------------------------------------------------------------------
+# -- close ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_posted_close_ends_the_open_poll_with_a_noop():
@@ -475,142 +288,7 @@ def test_a_refused_join_ends_the_session():
     assert conversation.over == "timeout"
 
 
-# -- upgrade --------------------------------------------------------------------------------------------------------
-
-
-def test_a_polling_session_moves_to_a_websocket():
-    conversation = polling()
-    conversation.attach("socket")
-    conversation.say("2probe")
-    assert conversation.heard() == ["3probe"]
-    assert body(conversation.poll()) == "6"
-    conversation.say("5")
-    assert conversation.protocol.plain
-    echo(conversation, conversation.say("4hello"))
-    assert conversation.heard() == ["4hello"]
-
-
-def test_an_open_poll_ends_when_the_probe_arrives():
-    conversation = polling()
-    conversation.attach("poll")
-    conversation.attach("socket")
-    assert conversation.heard("poll") == []
-    conversation.say("2probe")
-    assert conversation.heard("poll") == ["6"]
-
-
-def test_every_poll_ends_at_once_while_the_client_has_not_read_our_answer_to_its_probe():
-    conversation = polling(Limits())
-    conversation.attach("poll")
-    conversation.attach("socket")
-    conversation.say("2probe")
-    assert conversation.heard("poll") == ["6"]
-    assert [body(conversation.poll()) for _ in range(3)] == ["6", "6", "6"]
-    conversation.now += 10.0
-    assert conversation.poll() is None
-
-
-def test_messages_end_a_poll_just_as_well_as_a_noop():
-    conversation = polling()
-    conversation.attach("socket")
-    fill(conversation, 1)
-    conversation.say("2probe")
-    assert body(conversation.poll()) == "40x"
-
-
-def test_after_the_upgrade_requests_are_refused_and_the_session_lives_on():
-    conversation = upgraded()
-    for line in ("poll", "post", "socket"):
-        with pytest.raises(Conflict) as error:
-            conversation.protocol.attach(line, conversation.now)
-        assert EngineIO.refuse(error.value, request()).status == 400
-    echo(conversation, conversation.say("4hello"))
-    assert conversation.heard() == ["4hello"]
-
-
-def test_a_poll_that_is_open_at_the_upgrade_ends_with_a_noop():
-    conversation = polling(Limits())
-    conversation.attach("socket")
-    conversation.say("2probe")
-    assert body(conversation.poll()) == "6"
-    conversation.now += 10.0
-    conversation.attach("poll")
-    assert conversation.heard("poll") == []
-    conversation.say("5")
-    assert conversation.heard("poll") == ["6"]
-
-
-def test_a_post_that_is_under_way_at_the_upgrade_still_counts():
-    conversation = polling()
-    conversation.attach("post")
-    conversation.attach("socket")
-    conversation.say("2probe")
-    conversation.say("5")
-    assert conversation.say("4late", "post") == [Send(TOPIC, "message", ("late",))]
-    with pytest.raises(ProtocolError):
-        conversation.say("4later", "post")
-
-
-def test_a_second_websocket_is_refused_during_the_upgrade_too():
-    conversation = polling()
-    conversation.attach("socket")
-    with pytest.raises(Conflict):
-        conversation.attach("socket")
-    assert conversation.over is None
-
-
-def test_a_probing_websocket_that_goes_away_changes_nothing():
-    conversation = polling()
-    conversation.attach("socket")
-    conversation.say("2probe")
-    conversation.detach("socket")
-    assert conversation.over is None
-    assert body(conversation.poll()) == "6"
-    assert conversation.poll() is None
-    conversation.attach("socket")
-    conversation.say("2probe")
-    conversation.say("5")
-    assert conversation.protocol.line == "socket"
-
-
-@pytest.mark.parametrize(
-    "first", ["5", "3probe", "2", "2prob", "2probe ", "4hello", "1", "", b"2probe", b"\x05", '0{"sid":"1"}']
-)
-def test_a_websocket_that_begins_with_anything_but_a_probe_ends_the_session(first):
-    conversation = polling()
-    conversation.attach("socket")
-    with pytest.raises(ProtocolError):
-        conversation.say(first)
-
-
-@pytest.mark.parametrize("second", ["4hello", "3", b"", "5x"])
-def test_nothing_but_the_upgrade_follows_the_probe(second):
-    conversation = polling()
-    conversation.attach("socket")
-    conversation.say("2probe")
-    with pytest.raises(ProtocolError):
-        conversation.say(second)
-
-
-def test_a_ping_that_is_owed_at_the_upgrade_goes_out_on_the_websocket():
-    conversation = polling()
-    conversation.attach("socket")
-    conversation.say("2probe")
-    conversation.sleep(0.3)
-    conversation.say("5")
-    assert conversation.heard() == ["3probe", "2"]
-
-
-def test_kicking_during_a_probe_says_goodbye_on_the_poll_only():
-    conversation = polling()
-    conversation.attach("poll")
-    conversation.attach("socket")
-    conversation.end(Kicked())
-    assert conversation.heard("poll") == ["1"]
-    assert conversation.heard() == []
-
-
-# -- anything at all ------------------------------------------------------------------------------------------------
+# -- anything at all --------------------------------------------------------------------------------------------------
 
 
 def test_the_contract():

@@ -59,6 +59,7 @@ class EngineIO(Protocol):
     )  # fmt: skip
 
     name = "engineio"
+    title = "Engine.IO"
     path: ClassVar[str] = "/" + TOPIC
     routes = routes_at(path)
     dialect: Dialect

@@ -53,6 +53,7 @@ class SocketIO(EngineIO):
     __slots__ = ("_assembly", "_greeted", "_packets", "_places")
 
     name = "socketio"
+    title = "Socket.IO"
     path = "/socket.io/"
     routes = routes_at(path)
 

@@ -2,7 +2,8 @@
 
 Source: the repository socketio/socket.io, docs/socket.io-protocol/v5-current.md, "Packet encoding":
 
-    <packet type>[<# of binary attachments>-][<namespace>,][<acknowledgment id>][JSON-stringified payload without binary]
+    <packet type>[<# of binary attachments>-][<namespace>,][<acknowledgment id>]
+        [JSON-stringified payload without binary]
 
     + binary attachments extracted
 
