@@ -24,8 +24,8 @@ INVALID = [
     '42 ["x"]x', '42-1["x"]', "42" + "1" * 100 + '["x"]', "42" + "[" * 10_000,
     '42["x",' + "[" * 10_000 + "]" * 10_000 + "]", '421-["x"]', "43", "43[]", "43{}", "431", "431{}",
     "43" + "9" * 17 + "[]", "45", "451", "45a-", "451.23-", '45["x"]', '45-["x"]', '45-1-["x"]', "451-", '451-["x"',
-    "451-[]", "451-{}", '451-["connect"]', "46[]", "4999", '45\u00b2-["x"]', '4511-["x"]', '455999999999-["x"]',
-    "45" + "9" * 5_000 + '-["x"]',
+    "451-[]", "450-[]", '450-["x"]', "451-{}", '451-["connect"]', "46[]", "4999", '45\u00b2-["x"]',
+    '4511-["x"]', '455999999999-["x"]', "45" + "9" * 5_000 + '-["x"]',
 ]  # fmt: skip
 
 
@@ -78,6 +78,13 @@ def test_a_placeholder_without_its_attachment_closes_the_connection(number):
     conversation.say(b"a")
     with pytest.raises(ProtocolError):
         conversation.say(b"b")
+
+
+def test_a_number_that_cannot_be_decoded_beside_an_attachment_closes_the_connection():
+    conversation = connected()
+    conversation.say('451-["x",' + "9" * 5_000 + "]")
+    with pytest.raises(ProtocolError):
+        conversation.say(b"a")
 
 
 def test_a_placeholder_without_a_number_closes_the_connection():

@@ -90,7 +90,7 @@ NAMESPACE = r"(/[^,?#\x00-\x1f\ud800-\udfff]*)(?:\?[^,]*)?"
 """A namespace, and its query string that nobody reads. A control character might be taken for the end of a packet; what
 follows a ``#`` is the name of a room, which is not the client's to choose."""
 
-_HEAD = re.compile(rf"([0-6])(?:([0-9]{{1,3}})-)?(?:{NAMESPACE}(?:,|\Z))?([0-9]{{1,16}})?")
+_HEAD = re.compile(rf"([0-6])(?:([1-9][0-9]{{0,2}})-)?(?:{NAMESPACE}(?:,|\Z))?([0-9]{{1,16}})?")
 """Everything before the payload. Sixteen digits hold every integer that JavaScript counts exactly."""
 
 _array = msgspec.json.Decoder(list[Raw])
