@@ -14,6 +14,8 @@ PYTHON ?=
 
 BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
+# A Node of our own trusts whom this machine trusts, also behind a proxy that ends TLS.
+export NODE_USE_SYSTEM_CA ?= 1
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ASSETS := src/hubbub/static/socket.io/socket.io.js
@@ -90,7 +92,7 @@ $(NODE): | $(BIN)/pip
 
 $(MODULES): web/package.json web/package-lock.json | $(NODE)
 	@echo "Fetching the browser clients"
-	@cd web && npm ci --silent
+	@cd web && npm ci --loglevel=error
 	@touch $@
 
 $(ASSETS): web/build.mjs $(MODULES)
