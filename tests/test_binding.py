@@ -367,6 +367,7 @@ def test_raw_hands_over_what_came_without_looking_at_it():
         return data
 
     assert bind(relay, '{"a": [1e999]}') == Raw(b'{"a": [1e999]}')
+    assert bind(relay, {"a": b"\xff"}) == Raw(b'{"a":"/w=="}')
     assert fault(relay, '{"a": [NaN]}') == "$: not valid JSON"
 
 

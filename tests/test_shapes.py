@@ -93,7 +93,7 @@ Place = NewType("Place", Record)
         (Typed, True, False),
         (Pair, False, False),
         (Colour, False, False),
-        (Literal["a", None], False, True),
+        (Literal["a", None], False, True),  # noqa: PYI061 - people write it
         (int | list[dict], False, False),
         (Annotated[dict | None, "what it is for"], True, True),
         (Annotated[int, msgspec.Meta(ge=1)], False, False),

@@ -81,6 +81,18 @@ class Shape:
         return msgspec.convert(text, self.field, strict=False)
 
 
+class Encoded(Shape):
+    """JSON as it came, for whoever passes it on."""
+
+    __slots__ = ()
+
+    def _convert(self, value: Any) -> Any:
+        return Raw(msgspec.json.encode(value))
+
+    def _parse(self, text: str) -> Any:
+        return self._convert(text)
+
+
 class Model(Shape):
     """A type that pydantic validates."""
 
@@ -111,8 +123,8 @@ def shape_of(annotation: Any, place: str) -> Shape:
     """Raises UsageError, which begins with ``place``, for an annotation that no payload can fit."""
     try:
         members = list(_members(annotation))
-        if Raw in members:  # whatever else it may be; msgspec overlooks Raw in a union
-            annotation = Raw
+        if Raw in members:  # whatever else it may be
+            return Encoded(Raw, takes_object=True)
         return _maker(annotation)(annotation, any(map(_takes_object, members)))
     except Exception as error:
         raise UsageError(f"{place}: {error}") from error
