@@ -1,11 +1,11 @@
-"""What clients ask, and what they are told: the few words that every protocol is translated to and from. Pure.
+r"""What clients ask, and what they are told: the few words that every protocol is translated to and from. Pure.
 
 Payloads stay encoded. What a client sends is a tuple of *arguments*: each either ``msgspec.Raw``, a piece of JSON
 that nobody has decoded yet, or, where bytes were among them, a plain Python value. What a client is told is a
 *body*: an encoded array, written once and shared by everyone who gets it:
 
     b'["say",{"text":"hi"}]'     JSON, whenever there are no bytes in it
-    b'\\x92\\xa3say\\xc4...'        MessagePack, when there are
+    b'\x92\xa3say\xc4...'        MessagePack, when there are
 
 The first byte tells them apart: ``[`` opens the one, 0x90-0x9f or 0xdc the other.
 """
