@@ -204,9 +204,9 @@ def test_a_number_without_end_ends_the_connection():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "this is not JSON: "),
-        ("{", "this is not JSON: "),
-        ('{"join":"a"} x', "this is not JSON: "),
+        ("", "this is not JSON: Input data was truncated"),
+        ("{", "this is not JSON: Input data was truncated"),
+        ('{"join":"a"} x', "this is not JSON: trailing characters"),
         ('{"ping":NaN}', "this is not JSON: "),
         (r'{"join":"\ud800"}', "this is not JSON: "),
         ('{"send":"a","event":"b","payload":' + "[" * 10_000 + "]" * 10_000 + "}", "a message is nested too deeply"),

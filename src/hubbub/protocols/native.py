@@ -219,7 +219,8 @@ def _misread(wire: Wire, data: Frame, error: Exception) -> NoReturn:
     if isinstance(error, RecursionError):
         raise ProtocolError("a message is nested too deeply", BAD_DATA) from None
     if not isinstance(error, msgspec.ValidationError):
-        raise ProtocolError(f"this is not {wire.format}: {error}"[:_CLOSE_REASON], BAD_DATA) from None
+        detail = str(error).rpartition(" malformed: ")[2]
+        raise ProtocolError(f"this is not {wire.format}: {detail}"[:_CLOSE_REASON], BAD_DATA) from None
     fault, _, place = str(error).replace("`", "").partition(" - at $.")
     fault = fault.replace("Expected ", "must be ").replace(" | null", "").replace(", got ", ", not ")
     kind = ""
