@@ -57,3 +57,25 @@ async def test_one_without_a_deadline_is_forgotten():
     async with asyncio.timeout(5):
         await other.rung.wait()
     assert not item.ticks
+
+
+class Restless(Item):
+    """Its deadline is always now, or a hair later than the clock that woke it."""
+
+    def tick(self, now):
+        self.ticks.append(now)
+        self.deadline = None if len(self.ticks) == 5 else now + 1e-9
+        if self.deadline is None:
+            self.rung.set()
+
+
+async def test_one_that_is_due_again_at_once_does_not_hold_up_the_loop():
+    loop = asyncio.get_running_loop()
+    deadlines = Deadlines(loop)
+    items = [Restless(loop.time() + number / 1_000) for number in range(50)]
+    for item in items:
+        deadlines.watch(item)
+    async with asyncio.timeout(5):
+        for item in items:
+            await item.rung.wait()
+    assert all(len(item.ticks) == 5 for item in items)

@@ -26,12 +26,13 @@ class Timed(Protocol):
 class Deadlines:
     """Calls ``tick`` on each item once its deadline has come, at most ``GRAIN`` late."""
 
-    __slots__ = ("_buckets", "_loop", "_order", "_timer")
+    __slots__ = ("_buckets", "_loop", "_order", "_passed", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._buckets: dict[int, set[Timed]] = {}
         self._order: list[int] = []
+        self._passed = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def now(self) -> float:
@@ -42,7 +43,8 @@ class Deadlines:
         """Mind this item from now on. Call again only when its deadline has moved nearer; to stop, set it to None."""
         if item.deadline is None:
             return
-        number = int(item.deadline / GRAIN) + 1
+        # A bucket that is being emptied, or was, takes nothing more: it would be emptied for ever.
+        number = max(int(item.deadline / GRAIN), self._passed) + 1
         bucket = self._buckets.get(number)
         if bucket is not None:
             bucket.add(item)
@@ -68,7 +70,8 @@ class Deadlines:
         self._timer = None
         now = self._loop.time()
         while self._order and self._order[0] * GRAIN <= now:
-            for item in self._buckets.pop(heapq.heappop(self._order)):
+            self._passed = heapq.heappop(self._order)
+            for item in self._buckets.pop(self._passed):
                 if item.deadline is not None and item.deadline <= now:
                     item.tick(now)
                 self.watch(item)
