@@ -1,9 +1,11 @@
 import dataclasses
 import math
+from collections import OrderedDict
 from contextlib import suppress
 from enum import Enum
 from typing import Any, NamedTuple, TypedDict
 
+import attrs
 import msgspec
 import pydantic
 import pytest
@@ -22,6 +24,11 @@ class Item(msgspec.Struct):
 class Order(msgspec.Struct):
     items: list[Item]
     note: str = ""
+
+
+class Row(msgspec.Struct, array_like=True):
+    left: int
+    right: int
 
 
 @dataclasses.dataclass
@@ -264,6 +271,15 @@ def test_an_empty_object_is_nothing_to_a_handler_without_parameters():
     assert bind(nothing) == bind(nothing, "{}") == bind(nothing, "{ }") == bind(nothing, {}) == "called"
     assert fault(nothing, '{"a":1}') == "expected no arguments, got 1"
     assert fault(nothing, "[]") == "expected no arguments, got 1"
+
+
+def test_a_struct_that_is_an_array_binds_beside_objects_by_name():
+    def put(self, pair: Row, note: str = ""):
+        return pair, note
+
+    assert bind(put, "[1,2]") == (Row(1, 2), "")
+    assert bind(put, '{"pair":[1,2],"note":"x"}') == (Row(1, 2), "x")
+    assert fault(put, "[1]").startswith("pair: ")
 
 
 # -- bytes and decoded values -----------------------------------------------------------------------------------------
@@ -543,6 +559,11 @@ class Parcel:
     inside: list[Any]
 
 
+@attrs.define
+class Part:
+    data: Any
+
+
 class Picture(pydantic.BaseModel):
     pixels: bytes
     size: tuple[int, int] = (1, 1)
@@ -578,6 +599,8 @@ def test_a_result_is_a_reply_s_body(result, body):
         (Blob(Parcel([Blob([b"\xff"])])), [{"data": {"inside": [{"data": [b"\xff"]}]}}]),
         (Parcel([1, {"a": b"\xff"}]), [{"inside": [1, {"a": b"\xff"}]}]),
         (Pair(b"\xff", 2), [[b"\xff", 2]]),
+        (Part(b"\xff"), [{"data": b"\xff"}]),
+        (OrderedDict(data=b"\xff"), [{"data": b"\xff"}]),
         (Picture(pixels=b"\xff"), [{"pixels": b"\xff", "size": [1, 1]}]),
         ({"raw": Raw(b'{"a":1}'), "data": b"\xff", 5: 6}, [{"raw": {"a": 1}, "data": b"\xff", "5": 6}]),
         ((b"\xff", Message(text="hi")), [b"\xff", {"text": "hi", "stars": 0}]),
