@@ -25,6 +25,10 @@ from msgspec import Meta
 from hubbub.errors import UsageError
 
 
+Secret = Annotated[str, Meta(pattern=r"^[\x21-\x7e]+$")]
+"""What travels unchanged in an Authorization header: VCHAR of RFC 9110, section 5.5."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """How one server runs. Times are seconds."""
 
@@ -36,10 +40,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         str | None, Meta(title="a URL", description="memory:// or sqlite:///file, instead of what the App says.")
     ] = None
     secret: Annotated[
-        str | None,
+        Secret | None,
         Meta(
-            # What travels unchanged in an Authorization header: VCHAR of RFC 9110, section 5.5.
-            pattern=r"^[\x21-\x7e]+$",
             title="printable ASCII without blanks",
             description="What a publisher must know; safer in the environment.",
         ),
