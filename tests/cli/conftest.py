@@ -35,15 +35,17 @@ class Running:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
         assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r" at (https?://\S+)$", line)
-        self.url = found.group(1) if found else ""
-        self.first_line = line
+        self.first_line = process.stdout.readline()
+        found = re.search(r" at (https?://\S+)$", self.first_line)
+        assert found, self.first_line
+        self.url = found.group(1)
 
-    def rest(self) -> str:
+    def rest(self, number: signal.Signals = signal.SIGTERM) -> str:
         """End it as an operator would, and give what it printed after its first line."""
-        self.process.send_signal(signal.SIGTERM)
-        output, _ = self.process.communicate(timeout=DEADLINE)
+        self.process.send_signal(number)
+        assert self.process.stdout is not None
+        output = self.process.stdout.read()
+        self.process.wait(DEADLINE)
         return output
 
 

@@ -10,11 +10,11 @@ What goes wrong is one sentence on standard error, never a traceback, and an exi
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import NoReturn
 
 import click
 
+from hubbub import __version__
 from hubbub.errors import HubbubError, UsageError
 
 VERBS = ("run", "demo", "new", "publish", "listen")
@@ -34,7 +34,7 @@ class Verbs(click.Group):
 
 
 @click.group("hubbub", cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("hubbub"), message="hubbub %(version)s")
+@click.version_option(__version__, message="hubbub %(version)s")
 @click.pass_context
 def hubbub(context: click.Context) -> None:
     """The real-time server for Python: every client, one hub."""

@@ -49,7 +49,7 @@ def _module(name: str, directory: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise _mistake(error, name, directory) from error
     hidden = directory / f"{name}.py"
-    if hidden.exists() and (module.__file__ is None or not hidden.samefile(module.__file__)):
+    if hidden.exists() and not hidden.samefile(getattr(module, "__file__", None) or directory):
         raise UsageError(f"{hidden.name} is hidden by another module named {name}: give the file another name.")
     return module
 

@@ -1,7 +1,6 @@
 """What `hubbub run` says when clients can come: what is served, and where. Once."""
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from urllib.parse import urlsplit, urlunsplit
 
 from rich.console import Console, Group
@@ -9,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from hubbub import __version__
 from hubbub.config import Config
 
 Row = tuple[str, str, str]
@@ -48,7 +48,7 @@ def _table(name: str, url: str, rows: Sequence[Row]) -> Group:
         table.add_row(Text(what, "bold"), Text(where), Text(note, "dim"))
     place, _, note = url.partition(" ")
     return Group(
-        Text.assemble(("\nHubbub ", "bold magenta"), (version("hubbub"), "magenta"), f"  {name}\n"),
+        Text.assemble(("\nHubbub ", "bold magenta"), (__version__, "magenta"), f"  {name}\n"),
         Text.assemble("  ", (place, "bold cyan underline"), (f" {note}", "dim")),
         Padding(table, (1, 0, 1, 2), expand=False),
         Text("  Ctrl-C ends it\n", "dim"),
@@ -58,4 +58,4 @@ def _table(name: str, url: str, rows: Sequence[Row]) -> Group:
 def _lines(name: str, url: str, rows: Sequence[Row]) -> str:
     wide = [max(len(row[column]) for row in rows) + 2 for column in range(2)]
     lines = [f"  {what:{wide[0]}}{where:{wide[1]}}{note}".rstrip() for what, where, note in rows]
-    return "\n".join([f"Hubbub {version('hubbub')} serves {name} at {url}", *lines, ""])
+    return "\n".join([f"Hubbub {__version__} serves {name} at {url}", *lines, ""])
