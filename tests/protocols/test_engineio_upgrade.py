@@ -5,7 +5,7 @@ import pytest
 from hubbub.errors import Conflict, Kicked, ProtocolError
 from hubbub.limits import Limits
 from hubbub.messages import Send
-from hubbub.protocols.engineio import EngineIO
+from hubbub.protocols.engineio import YIELD, EngineIO
 from tests.protocols.engineio_clients import TOPIC, body, echo, fill, polling, request, upgraded
 
 # -- upgrade ----------------------------------------------------------------------------------------------------------
@@ -16,6 +16,8 @@ def test_a_polling_session_moves_to_a_websocket():
     conversation.attach("socket")
     conversation.say("2probe")
     assert conversation.heard() == ["3probe"]
+    assert conversation.poll() is None
+    conversation.sleep(YIELD)
     assert body(conversation.poll()) == "6"
     conversation.say("5")
     assert conversation.protocol.plain
@@ -32,15 +34,34 @@ def test_an_open_poll_ends_when_the_probe_arrives():
     assert conversation.heard("poll") == ["6"]
 
 
-def test_every_poll_ends_at_once_while_the_client_has_not_read_our_answer_to_its_probe():
+def test_every_poll_ends_soon_while_the_client_has_not_read_our_answer_to_its_probe():
     conversation = polling(Limits())
     conversation.attach("poll")
     conversation.attach("socket")
     conversation.say("2probe")
     assert conversation.heard("poll") == ["6"]
-    assert [body(conversation.poll()) for _ in range(3)] == ["6", "6", "6"]
+    for _ in range(3):
+        conversation.attach("poll")
+        conversation.sleep(YIELD - 0.01)
+        assert conversation.poll() is None
+        conversation.sleep(0.02)
+        assert body(conversation.poll()) == "6"
     conversation.now += 10.0
+    conversation.attach("poll")
+    conversation.sleep(1.0)
     assert conversation.poll() is None
+
+
+def test_deadlines_lie_ahead_after_every_step_of_an_upgrade():
+    conversation = polling(Limits())
+    conversation.attach("socket")
+    conversation.say("2probe")
+    conversation.attach("poll")
+    conversation.now += 2 * YIELD
+    conversation.say("5")
+    protocol = conversation.protocol
+    protocol.tick(conversation.now)
+    assert protocol.deadline > conversation.now
 
 
 def test_messages_end_a_poll_just_as_well_as_a_noop():
@@ -61,16 +82,14 @@ def test_after_the_upgrade_requests_are_refused_and_the_session_lives_on():
     assert conversation.heard() == ["4hello"]
 
 
-def test_a_poll_that_is_open_at_the_upgrade_ends_with_a_noop():
-    conversation = polling(Limits())
+def test_a_poll_that_the_upgrade_overtakes_is_refused():
+    conversation = polling()
     conversation.attach("socket")
     conversation.say("2probe")
-    assert body(conversation.poll()) == "6"
-    conversation.now += 10.0
-    conversation.attach("poll")
-    assert conversation.heard("poll") == []
+    assert conversation.poll() is None
     conversation.say("5")
-    assert conversation.heard("poll") == ["6"]
+    assert conversation.poll().status == 400
+    assert conversation.over is None
 
 
 def test_a_post_that_is_under_way_at_the_upgrade_still_counts():
@@ -93,13 +112,16 @@ def test_a_second_websocket_is_refused_during_the_upgrade_too():
 
 
 def test_a_probing_websocket_that_goes_away_changes_nothing():
-    conversation = polling()
+    conversation = polling(Limits())
+    conversation.attach("poll")
     conversation.attach("socket")
     conversation.say("2probe")
+    assert conversation.heard("poll") == ["6"]
+    conversation.attach("poll")
     conversation.detach("socket")
-    assert conversation.over is None
-    assert body(conversation.poll()) == "6"
+    conversation.sleep(1.0)
     assert conversation.poll() is None
+    assert conversation.over is None
     conversation.attach("socket")
     conversation.say("2probe")
     conversation.say("5")

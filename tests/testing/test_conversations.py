@@ -75,6 +75,11 @@ class Impatient(Shouting):
         return (Bye("timeout"),)
 
 
+class Stuck(Shouting):
+    def tick(self, now):
+        return ()
+
+
 class Late(Shouting):
     def __init__(self, session):
         super().__init__(session)
@@ -112,7 +117,7 @@ def test_a_protocol_that_keeps_the_contract_passes():
 
 
 @pytest.mark.parametrize(
-    "protocol", [Lying, Repeating, Remembering, Listing, Impatient, Late, Unsayable, Nowhere, Welcoming]
+    "protocol", [Lying, Repeating, Remembering, Listing, Impatient, Stuck, Late, Unsayable, Nowhere, Welcoming]
 )
 def test_a_broken_promise_is_found(protocol):
     with pytest.raises(AssertionError):

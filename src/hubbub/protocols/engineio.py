@@ -26,6 +26,9 @@ from hubbub.protocols.engineio_packets import CLOSE, MESSAGE, NOOP, OPEN, PING, 
 
 TOPIC = "engine.io/"
 
+YIELD = 0.05
+"""Seconds in which an upgrade that is on its way on the WebSocket may overtake a poll that should not have come."""
+
 CODES = {
     "Transport unknown": 0,
     "Session ID unknown": 1,
@@ -54,8 +57,8 @@ class EngineIO(Protocol):
     (a channel may call it by its path), and each "message" event there is a message to the client."""
 
     __slots__ = (
-        "_beat", "_due", "_held", "_noop", "_owed", "_pinged", "_poll", "_post", "_probed", "_replies",
-        "_socket", "deadline", "dialect", "id", "key", "limits", "line", "plain",
+        "_beat", "_due", "_held", "_noop", "_noop_at", "_owed", "_pinged", "_poll", "_post", "_probed", "_replies",
+        "_socket", "_stray", "deadline", "dialect", "id", "key", "limits", "line", "plain",
     )  # fmt: skip
 
     name = "engineio"
@@ -76,6 +79,8 @@ class EngineIO(Protocol):
         self._held: tuple[Frame, ...] = ()  # messages that the last poll had no room for
         self._replies: tuple[Frame, ...] = ()  # to a WebSocket that is not the line yet
         self._noop = False  # the open poll, or else the next one, is to end now
+        self._noop_at = inf  # when the open poll is to end, if the upgrade does not come first
+        self._stray = False  # the open poll should not be there
         self._poll = self._post = self._socket = False  # what is attached, and unanswered
         self._probed: float | None = None  # when a WebSocket last proved that it works
         self._pinged = False  # the heartbeat waits for a pong
@@ -113,6 +118,9 @@ class EngineIO(Protocol):
 
     def answer(self, line: Line, body: bytes) -> Response:
         # "To indicate success, the server MUST return an HTTP 200 response, with the string `ok` in the response body."
+        if line == "poll" and self._stray:
+            error = Conflict("this session has moved to its WebSocket")
+            return self.refuse(error, Request("GET", self.path))
         return Response(body=b"ok" if line == "post" else body, headers=(("cache-control", "no-store"),))
 
     # -- lines -------------------------------------------------------------------------------------------------------
@@ -150,10 +158,11 @@ class EngineIO(Protocol):
             if self._poll:
                 raise ProtocolError("this session has an open poll already")
             self._poll = True
-            # The client may have polled again before it read our `3probe`. It now waits for that poll to end before
+            # The client may have polled again before it read our `3probe`. Then it waits for that poll to end before
             # it upgrades, and nothing else might end it for a long time.
             if self._probed is not None and now < self._probed + self.limits.handshake:
-                self._noop = True
+                self._noop_at = now + YIELD
+                self._schedule()
         else:
             if self._post:
                 raise ProtocolError("this session has an open post already")
@@ -162,7 +171,7 @@ class EngineIO(Protocol):
     def detach(self, line: Line, now: float) -> Sequence[Command]:
         if line == "socket":
             self._socket = False
-            self._probed, self._replies = None, ()
+            self._probed, self._replies, self._noop_at = None, (), inf
             return (Bye(),) if self.line == "socket" else ()
         if line == "poll":
             lost, self._poll = self._poll, False
@@ -197,7 +206,8 @@ class EngineIO(Protocol):
             self._poll = self._noop = False
             if self.line == "socket":
                 return [NOOP], code
-            last = [*self._owed, *self._held, *self.farewell(error), CLOSE]
+            # A client that reads `1` closes before it has understood the messages beside it.
+            last = [*self._owed, *self._held, *(self.farewell(error) or (CLOSE,))]
             self._owed = self._held = ()
             return [packets.join(last)], code
         return [], code
@@ -231,7 +241,7 @@ class EngineIO(Protocol):
             self._schedule()
             return ()
         if kind == CLOSE:
-            self._noop = self._poll
+            self._noop = True  # the open poll ends, or the one that is on its way
             return (Bye(),)
         if kind == NOOP:
             return ()
@@ -245,14 +255,15 @@ class EngineIO(Protocol):
             # "send a `noop` packet to any pending `GET` request (if applicable) to cleanly close HTTP long-polling
             # transport [and] respond with a `pong` packet with the string `probe` in the payload"
             self._replies = (PONG + "probe",)
-            self._noop = True
+            self._noop = self._poll
             self._probed = now
             return ()
         if packet == UPGRADE and self._probed is not None:
             self.line = "socket"
-            self._noop = self._poll
+            # A client pauses its polls before it upgrades: one that is open now came too late.
+            self._noop = self._stray = self._poll
             self._owe(*self._replies)
-            self._replies, self._probed = (), None
+            self._probed, self._replies, self._noop_at = None, (), inf
             return ()
         raise ProtocolError("a WebSocket of a polling session begins with a probe")
 
@@ -284,6 +295,7 @@ class EngineIO(Protocol):
             return []
         self._owed = ()
         self._poll = self._noop = False
+        self._noop_at = inf
         return [SEPARATOR.join(texts) or NOOP]
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -298,7 +310,9 @@ class EngineIO(Protocol):
             self._owe(PING)
             self._pinged = True
             self._beat = max(self._beat, now - self.limits.patience / 2) + self.limits.patience
-            self._schedule()
+        if now >= self._noop_at:
+            self._noop, self._noop_at = True, inf
+        self._schedule()
         return ()
 
     def _give_up(self) -> None:
@@ -306,4 +320,4 @@ class EngineIO(Protocol):
         self._schedule()
 
     def _schedule(self) -> None:
-        self.deadline = min(self._beat, self._due)
+        self.deadline = min(self._beat, self._due, self._noop_at)

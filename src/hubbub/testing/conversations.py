@@ -134,6 +134,8 @@ class Conversation:
         while self.over is None and self.protocol.deadline is not None and self.protocol.deadline <= until:
             self.now = max(self.now, self.protocol.deadline)
             self._run(self.protocol.tick(self.now))
+            due = self.protocol.deadline
+            assert self.over is not None or due is None or due > self.now, "a tick moves its deadline, or ends it all"
         self.now = until
 
     # -- inside ----------------------------------------------------------------------------------------------------
@@ -251,7 +253,6 @@ def _check_time(start: Callable[[], Conversation]) -> None:
     before = protocol.deadline
     assert not protocol.tick(conversation.now) and protocol.deadline == before, "a tick before its time does nothing"
     conversation.sleep(3_600.0)
-    assert conversation.over is not None or protocol.deadline is None or protocol.deadline > conversation.now
 
 
 def _check_errors(start: Callable[[], Conversation]) -> None:
