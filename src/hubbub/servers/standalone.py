@@ -7,10 +7,11 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import uvicorn
 
+from hubbub.config import Config
 from hubbub.errors import UsageError
 from hubbub.servers.carriers import Host
 from hubbub.servers.lane import Lane
@@ -20,19 +21,7 @@ BACKLOG = 4_096
 """Connections the kernel queues while the loop is busy: a reconnect storm comes within one round trip."""
 
 
-class Settings(Protocol):
-    """What is needed of ``hubbub.config.Config``."""
-
-    host: str
-    port: int
-    ssl_certfile: str | None
-    ssl_keyfile: str | None
-    forwarded_allow_ips: str
-    drain_timeout: float
-    lane: Any
-
-
-def serve(app: Any, settings: Settings, ready: Callable[[str], None] = lambda _: None) -> None:
+def serve(app: Any, settings: Config, ready: Callable[[str], None] = lambda _: None) -> None:
     """Serve until a signal says to stop. ``ready`` is called with the URL once clients can come.
 
     Raises UsageError for what a person must mend: the address, the certificate, the broker.
@@ -49,7 +38,7 @@ def serve(app: Any, settings: Settings, ready: Callable[[str], None] = lambda _:
             pass
 
 
-def prepare(app: Any, settings: Settings, ready: Callable[[str], None]) -> tuple["Server", socket.socket]:
+def prepare(app: Any, settings: Config, ready: Callable[[str], None]) -> tuple["Server", socket.socket]:
     """A server that is ready to be started, and its listening socket. Raises as ``serve``."""
     lane: Any = partial(Lane, app, Proxies(settings.forwarded_allow_ips)) if settings.lane == "fast" else "auto"
     config = uvicorn.Config(
