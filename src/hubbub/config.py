@@ -24,7 +24,6 @@ from msgspec import Meta
 
 from hubbub.errors import UsageError
 
-
 Secret = Annotated[str, Meta(pattern=r"^[\x21-\x7e]+$")]
 """What travels unchanged in an Authorization header: VCHAR of RFC 9110, section 5.5."""
 

@@ -61,7 +61,8 @@ def _file(source: str, directory: Path) -> ModuleType:
     # Classes look up their own module by its name, so it must be registered; but not over one that is in use.
     name = path.stem if path.stem not in sys.modules else f"hubbub_target_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None  # there is a loader for .py
+    assert spec is not None
+    assert spec.loader is not None  # there is one for .py
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))
     try:
