@@ -85,7 +85,7 @@ class Connection:
     """
 
     __slots__ = (
-        "__weakref__", "_bucket", "_carriers", "_outbox", "_parting", "_refused", "_stalled", "_waiting",
+        "__weakref__", "_bucket", "_carriers", "_lingers", "_outbox", "_parting", "_refused", "_stalled", "_waiting",
         "calls", "client", "deadline", "desk", "ended", "id", "identity", "key", "memberships", "protocol", "topics", "wire",
     )  # fmt: skip
 
@@ -108,6 +108,7 @@ class Connection:
         self._stalled: float | None = None
         self._bucket: TokenBucket | None = None
         self._refused = 0
+        self._lingers = False
         self._parting: HubbubError | None = None
 
     # -- what the servers call ---------------------------------------------------------------------------------------
@@ -138,17 +139,16 @@ class Connection:
     def attach(self, carrier: Carrier, now: float) -> None:
         """A line to the client is there. Raises Conflict when it is not wanted, ProtocolError when the client had no
         right to open it: then the connection has ended."""
-        if self.ended and self._parting is None:
+        if self.ended and not self._lingers:
             raise Conflict("this session is over")
         try:
             self.protocol.attach(carrier.line, now)
         except ProtocolError as error:
             self.end(error, "protocol error")
             raise
-        if self._parting is not None:
+        if self._lingers:
             self._part(carrier, self._parting)
-            self._parting = self.deadline = None
-            self.desk.gone(self)
+            self._vanish()
             return
         self._carriers[carrier.line] = carrier
         self.drain()
@@ -230,7 +230,8 @@ class Connection:
             self.drain()
         self.ended = True
         self.deadline = None
-        lingers = isinstance(error, Disconnect) and self.protocol.line != "socket" and self.protocol.line not in self._carriers
+        told = reason == "closed" or isinstance(error, Disconnect)
+        lingers = told and self.protocol.line != "socket" and self.protocol.line not in self._carriers
         for carrier in tuple(self._carriers.values()):
             self._part(carrier, error)
         self._outbox = None
@@ -240,7 +241,7 @@ class Connection:
                 future.set_exception(error if isinstance(error, Disconnect) else Disconnect("the client is gone"))
         self.desk.ended(self, reason)
         if lingers:
-            self._parting = error
+            self._lingers, self._parting = True, error
             self.deadline = self.desk.deadlines.now() + LINGER
             self.desk.deadlines.watch(self)
         else:
@@ -252,11 +253,14 @@ class Connection:
         last, code = self.protocol.close(error, carrier.line) if error is not None else ([], 1000)
         carrier.close(owed + last, code, error.reason if error is not None else "")
 
+    def _vanish(self) -> None:
+        self._lingers, self._parting, self.deadline = False, None, None
+        self.desk.gone(self)
+
     def tick(self, now: float) -> None:
         """A deadline has come: the protocol's heartbeat, or this connection's patience with a slow reader."""
         if self.ended:
-            self._parting = self.deadline = None
-            self.desk.gone(self)
+            self._vanish()
             return
         if self._stalled is not None and now >= self._stalled + self.desk.limits.stalled:
             self.end(TooSlow(), "too slow")

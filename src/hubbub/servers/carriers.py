@@ -88,10 +88,6 @@ class Poll:
 async def poll(host: Host, door: Door, request: Request, gone: Callable[[], Awaitable[Any]]) -> Response | None:
     """Answer a GET as soon as there is something to say. None when the client went away first (``gone``)."""
     loop = asyncio.get_running_loop()
-    for _ in range(3):
-        # What the same client sent before on a WebSocket may still be in an ASGI server's queue: let it go first, or
-        # a session that has just been upgraded would take one more poll.
-        await asyncio.sleep(0)
     try:
         connection = admit(host, door, request)
         carrier = Poll(loop)
