@@ -60,7 +60,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ] = "127.0.0.1,::1"
     drain_timeout: Annotated[
         float,
-        Meta(ge=0, le=3_600, title="a number of seconds from 0 to 3600", description="How long stopping may take."),
+        Meta(
+            ge=0,
+            le=3_600,
+            title="a number of seconds from 0 to 3600",
+            description="How many seconds stopping may take.",
+        ),
     ] = 10.0
     lane: Annotated[
         Literal["fast", "asgi"], Meta(title="fast or asgi", description="How WebSockets reach the application.")

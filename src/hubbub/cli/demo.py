@@ -17,7 +17,7 @@ PLACES = (PACKAGE / "demos", PACKAGE.parents[1] / "demos")
 """Where demos are: in an installed package, and in a checkout."""
 
 
-@click.command("demo")
+@click.command("demo", short_help="Run one of the demos.")
 @click.argument("name", default="chat")
 @click.option("--list", "only_list", is_flag=True, help="Say which demos there are.")
 @settings("host", "port", "broker", "log_level")

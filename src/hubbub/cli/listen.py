@@ -26,7 +26,7 @@ SLOWEST = 30.0
 """The longest pause between two attempts, in seconds."""
 
 
-@click.command("listen")
+@click.command("listen", short_help="Print what is published in a topic.")
 @click.argument("topic")
 @click.option("--params", metavar="JSON", help="The join parameters: one object.")
 @at

@@ -12,7 +12,7 @@ TEMPLATE = Path(__file__).parent / "project"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}[A-Za-z0-9]|[A-Za-z]")
 
 
-@click.command("new")
+@click.command("new", short_help="Make a project to begin with.")
 @click.argument("name")
 def command(name: str) -> int:
     """Make the folder NAME with a chat in it, ready to run."""

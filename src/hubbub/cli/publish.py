@@ -14,7 +14,7 @@ PATIENCE = 15.0
 """Seconds for the server to answer: a publication waits for the disk, and a busy disk for its turn."""
 
 
-@click.command("publish")
+@click.command("publish", short_help="Tell everyone in a topic something.")
 @click.argument("topic")
 @click.argument("event")
 @click.argument("payload", metavar="[JSON]...", nargs=-1)

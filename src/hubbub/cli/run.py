@@ -20,7 +20,7 @@ from hubbub.servers.standalone import serve
 from hubbub.telemetry import set_up_logging
 
 
-@click.command("run")
+@click.command("run", short_help="Serve an application.")
 @click.argument("name", metavar="MODULE:APP")
 @settings()
 @click.option("--quiet", is_flag=True, help="Do not say what is served where.")

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from rich.console import Console, Group
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from hubbub import __version__
@@ -18,20 +18,19 @@ Row = tuple[str, str, str]
 def welcome(name: str, url: str, doors: Sequence[Row], broker: str, config: Config, console: Console) -> None:
     """Show it as a table on a terminal, and as plain lines elsewhere."""
     rows = [*doors, ("broker", without_password(broker), ""), ("lane", config.lane, "")]
-    note = reach(url)
     if console.is_terminal:
-        console.print(_table(name, note or url, rows))
+        console.print(_table(name, url, rows))
     else:
         console.file.write(_lines(name, url, rows))
         console.file.flush()
 
 
-def reach(url: str) -> str | None:
-    """How a browser reaches a server that listens on every address; None if the URL says it already."""
+def reachable(url: str) -> tuple[str, str]:
+    """The URL as a browser on this machine can open it, and a note where the server listens on every address."""
     parts = urlsplit(url)
     if parts.hostname not in ("0.0.0.0", "::"):
-        return None
-    return urlunsplit(parts._replace(netloc=f"localhost:{parts.port}")) + "  (every address of this machine)"
+        return url, ""
+    return urlunsplit(parts._replace(netloc=f"localhost:{parts.port}")), "  (every address of this machine)"
 
 
 def without_password(url: str) -> str:
@@ -43,13 +42,13 @@ def without_password(url: str) -> str:
 
 
 def _table(name: str, url: str, rows: Sequence[Row]) -> Group:
-    table = Table.grid(padding=(0, 3, 0, 0))
+    table = Table.grid(Column(no_wrap=True), Column(overflow="fold"), Column(overflow="fold"), padding=(0, 3, 0, 0))
     for what, where, note in rows:
         table.add_row(Text(what, "bold"), Text(where), Text(note, "dim"))
-    place, _, note = url.partition(" ")
+    place, note = reachable(url)
     return Group(
         Text.assemble(("\nHubbub ", "bold magenta"), (__version__, "magenta"), f"  {name}\n"),
-        Text.assemble("  ", (place, "bold cyan underline"), (f" {note}", "dim")),
+        Text.assemble("  ", (place, "bold cyan underline"), (note, "dim")),
         Padding(table, (1, 0, 1, 2), expand=False),
         Text("  Ctrl-C ends it\n", "dim"),
     )
