@@ -19,9 +19,11 @@ from hubbub.errors import (
 )
 from hubbub.limits import Limits
 from hubbub.messages import Join, Publication, Reply, encode
+from hubbub.protocols.base import Request
 from hubbub.protocols.engineio import EngineIO, routes_at
 from hubbub.testing.conversations import Conversation, check_protocol
 from tests.protocols.engineio_clients import (
+    PATH,
     SUITE,
     TOPIC,
     body,
@@ -66,6 +68,11 @@ def test_the_session_id_of_a_request_names_its_session():
     assert EngineIO.session(request("POST", sid="abc")) == "abc"
     assert EngineIO.session(websocket(sid="abc")) == "abc"
     assert EngineIO.session(request(sid="__proto__")) == "__proto__"
+
+
+def test_a_websocket_is_known_by_its_scheme_too():
+    query = {"EIO": "4", "transport": "websocket"}
+    assert EngineIO.session(Request("GET", PATH, query, scheme="wss")) is None
 
 
 BAD_REQUESTS = {

@@ -178,3 +178,14 @@ def test_kicking_right_after_the_upgrade_loses_nothing():
     assert protocol.close(Kicked(), "poll")[0] == ["6"]
     assert protocol.close(Kicked(), "socket")[0] == []
     assert protocol.pack(["4new"], "socket") == ["416x", "4new"]
+
+
+def test_a_ping_goes_before_messages_that_were_held():
+    conversation = polling()
+    fill(conversation, 17)
+    conversation.poll()
+    conversation.attach("socket")
+    conversation.say("2probe")
+    conversation.sleep(0.3)
+    conversation.say("5")
+    assert conversation.heard() == ["3probe", "2", "416x"]
