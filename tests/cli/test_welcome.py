@@ -43,3 +43,10 @@ def test_a_brokers_password_is_not_shown() -> None:
     assert without_password("redis://ann:secret@host:6379/0") == "redis://ann:***@host:6379/0"
     assert without_password("redis://:secret@host") == "redis://:***@host"
     assert without_password("sqlite:///a@b.db") == "sqlite:///a@b.db"
+
+
+def test_on_a_narrow_terminal_nothing_is_cut() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=24, color_system=None)
+    welcome("chat:app", "http://127.0.0.1:3000", DOORS, "memory://", Config(), console)
+    assert isinstance(console.file, io.StringIO)
+    assert "\N{HORIZONTAL ELLIPSIS}" not in console.file.getvalue()

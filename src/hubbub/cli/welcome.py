@@ -49,7 +49,7 @@ def _table(name: str, url: str, rows: Sequence[Row]) -> Group:
     return Group(
         Text.assemble(("\nHubbub ", "bold magenta"), (__version__, "magenta"), f"  {name}\n"),
         Text.assemble("  ", (place, "bold cyan underline"), (note, "dim")),
-        Padding(table, (1, 0, 1, 2), expand=False),
+        Padding(table, (1, 0, 1, 2)),
         Text("  Ctrl-C ends it\n", "dim"),
     )
 
