@@ -44,8 +44,9 @@ const checks = {
   },
   async "upgrades where it may"() {
     const socket = await connected();
-    if (transports === "polling,websocket") await once(socket.io.engine, "upgrade");
-    assert.equal(socket.io.engine.transport.name, transports.split(",").at(-1));
+    const wanted = transports.split(",").at(-1); // the upgrade may be done before the namespace is joined
+    if (socket.io.engine.transport.name !== wanted) await once(socket.io.engine, "upgrade");
+    assert.equal(socket.io.engine.transport.name, wanted);
     assert.equal(await socket.emitWithAck("text", "after"), "AFTER");
   },
   async "gets acks with several values"() {

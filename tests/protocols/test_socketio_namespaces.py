@@ -106,8 +106,16 @@ def test_one_answer_serves_a_client_that_connects_twice_at_once():
     assert conversation.heard() == ['40{"sid":"id"}']
 
 
-def test_connecting_again_joins_again():
+def test_connecting_again_changes_nothing_for_one_that_is_in():
     conversation = connected("/custom")
+    assert conversation.say("40/custom,") == []
+    [send] = conversation.say('42/custom,["message"]')
+    assert send.topic == "custom"
+
+
+def test_connecting_again_after_leaving_joins_again():
+    conversation = connected("/custom")
+    assert conversation.say("41/custom,") == [Leave("custom")]
     [join] = conversation.say("40/custom,")
     assert join == Join("custom")
     conversation.tell(Reply(join))

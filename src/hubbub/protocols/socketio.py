@@ -112,8 +112,8 @@ class SocketIO(EngineIO):
 
     def _connect(self, packet: Packet) -> Sequence[Command]:
         namespace = packet.namespace
-        if self._places.get(namespace) == JOINING:
-            return ()  # a client that was closed and opened again in a moment: one answer serves both
+        if self._places.get(namespace, LEFT) != LEFT:
+            return ()  # a client whose connect() was called twice sends it twice, and expects one answer
         # Twice the limit: whoever counts topics refuses one too many politely, this just keeps the table small.
         if len(self._places) >= 2 * self.limits.topics:
             self._places = {name: known for name, known in self._places.items() if known != LEFT}
