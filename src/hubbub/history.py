@@ -6,6 +6,7 @@ what came after it, or be told that this cannot be done.
 """
 
 from collections import deque
+from functools import total_ordering
 from itertools import islice
 from typing import Generic, Self, TypeVar
 
@@ -14,21 +15,37 @@ import msgspec
 K = TypeVar("K")
 
 
-class Position(msgspec.Struct, frozen=True, order=True):
+@total_ordering
+class Position:
     """A place in a topic's log: ``offset`` publications of the life ``epoch`` have been seen.
 
-    Written as ``epoch:offset`` wherever a client sees it. ``NOWHERE``, which is false, is the position of what no
-    log keeps.
+    Written as ``epoch:offset`` wherever a client sees it, in payloads too. ``NOWHERE``, which is false, is the
+    position of what no log keeps.
     """
 
-    epoch: str
-    offset: int
+    __slots__ = ("epoch", "offset")
+
+    def __init__(self, epoch: str, offset: int) -> None:
+        self.epoch = epoch
+        self.offset = offset
 
     def __str__(self) -> str:
         return f"{self.epoch}:{self.offset}"
 
+    def __repr__(self) -> str:
+        return f"Position({self.epoch!r}, {self.offset})"
+
     def __bool__(self) -> bool:
         return self.offset > 0 or bool(self.epoch)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Position) and self.offset == other.offset and self.epoch == other.epoch
+
+    def __lt__(self, other: "Position") -> bool:
+        return (self.epoch, self.offset) < (other.epoch, other.offset)
+
+    def __hash__(self) -> int:
+        return hash((self.epoch, self.offset))
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -111,7 +111,9 @@ Message = Reply | Push | Left
 
 
 def _dump(value: Any) -> Any:
-    """A pydantic model as JSON knows it."""
+    """A pydantic model, or a position, as JSON knows it."""
+    if type(value) is Position:
+        return str(value)
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__qualname__} cannot be sent")
@@ -121,6 +123,8 @@ def _keep_bytes(value: Any) -> Any:
     """A pydantic model, or what is encoded already, as Python knows it."""
     if type(value) is Raw:
         return decode(value)
+    if type(value) is Position:
+        return str(value)
     if hasattr(value, "model_dump"):
         return value.model_dump()
     raise TypeError(f"{type(value).__qualname__} cannot be sent")
