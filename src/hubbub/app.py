@@ -339,7 +339,7 @@ class App:
             found = pattern.fullmatch(topic)
             if found is not None:
                 return blueprint, found.groupdict()
-        raise NotFound(f"there is no topic {topic!r}")
+        raise NotFound(f"there is no topic {topic[:100]!r}")
 
 
 def canonical(topic: str) -> str:

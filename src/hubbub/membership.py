@@ -168,7 +168,7 @@ class Membership:
         method = self.blueprint.events.get(command.event)
         try:
             if method is None:
-                raise NotFound(f"there is no event {command.event!r} in this topic")
+                raise NotFound(f"there is no event {command.event[:100]!r} in this topic")
             result = await self._call(method, method.binder.bind(command.arguments))
             if command.ref is not None:
                 self.tell(Reply(command, b"[]" if result is None else encode_result(result)))

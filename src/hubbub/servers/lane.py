@@ -87,8 +87,8 @@ class Lane(asyncio.Protocol):
                     self.transport.write(pong_frame(event.payload))
             elif kind is Close:
                 self._closed_by_client(event)
-            elif isinstance(event, ProtocolError) and connection is not None:
-                connection.end(event, "protocol error")
+            elif isinstance(event, ProtocolError):
+                self._fail(event)
 
     def _receive(self, connection: Connection, message: Frame, now: float) -> None:
         try:
@@ -98,6 +98,16 @@ class Lane(asyncio.Protocol):
         except Exception as error:
             self._host.complain("a message was not understood by our own fault", error)
             connection.end(ProtocolError("something went wrong", 1011), "failed")
+
+    def _fail(self, error: ProtocolError) -> None:
+        """RFC 6455, section 7.1.7. Nothing that still comes can be read, so the client's Close is not waited for; but
+        what it is still sending must be taken in, or it would be reset before it has read ours."""
+        if self.connection is not None:
+            self.connection.end(error, "protocol error")
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
     def eof_received(self) -> bool:
         return False
