@@ -143,7 +143,9 @@ def _from_file(path: Path, table: tuple[str, ...]) -> dict[str, object]:
         content: Any = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"{path.name} cannot be read: {error.strerror}.") from None
+    except ValueError as error:  # neither UTF-8 nor TOML
         raise UsageError(f"{path.name} cannot be read: {' '.join(str(error).split())}.") from None
     for name in table:
         content = content.get(name, {}) if isinstance(content, dict) else {}

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -70,9 +70,9 @@ def _made(folder: Path) -> Path:
 def hubbub(folder: Path) -> Run:
     """``hubbub("run", "chat")``: run it to its end."""
 
-    def run(*arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    def run(*arguments: str, stdin: str = "", before: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [*HUBBUB, *arguments], cwd=folder, input=stdin, capture_output=True, text=True, timeout=DEADLINE
+            [*before, *HUBBUB, *arguments], cwd=folder, input=stdin, capture_output=True, text=True, timeout=DEADLINE
         )
 
     return run

@@ -1,7 +1,9 @@
 """Every mistake at start: one sentence, exit code 2, never a traceback."""
 
 import os
+import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -115,11 +117,6 @@ def test_an_address_of_another_machine(hubbub: Run, chat: str) -> None:
     assert_mistake(done, r"Cannot listen on 192\.0\.2\.1 port 3000: cannot assign requested address\.")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may listen on any port")
-def test_a_port_that_only_root_may_have(hubbub: Run, chat: str) -> None:
-    assert_mistake(hubbub("run", chat, "--port", "80"), r"Cannot listen on 127\.0\.0\.1 port 80: permission denied\.")
-
-
 def test_a_proxy_that_is_none(hubbub: Run, chat: str) -> None:
     done = hubbub("run", chat, "--port", "0", "--forwarded-allow-ips", "proxy")
     assert_mistake(done, r"'proxy' is neither an address nor a network of trusted proxies\.?")
@@ -193,3 +190,46 @@ def test_a_broker_that_will_not_do(hubbub: Run, folder: Path, chat: str, broker:
 def test_the_apps_own_broker_counts_too(hubbub: Run, folder: Path) -> None:
     (folder / "chat.py").write_text(CHAT.replace("App()", "App(broker='carrier-pigeon://x')"))
     assert_mistake(hubbub("run", "chat", "--port", "0"), r".*carrier-pigeon.*")
+
+
+# -- what this user may not -----------------------------------------------------------------------------------------
+
+HUMBLE = ("setpriv", "--bounding-set=-net_bind_service,-dac_override,-dac_read_search")
+"""What makes root as weak as other users."""
+FIRST_FREE_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+@pytest.fixture
+def humbly() -> tuple[str, ...]:
+    """What to put before a command that root must not be too strong for."""
+    if os.geteuid() != 0:
+        return ()
+    if shutil.which("setpriv") is None or subprocess.run([*HUMBLE, "true"], capture_output=True).returncode != 0:
+        pytest.skip("root cannot give up its rights here")
+    return HUMBLE
+
+
+@pytest.mark.skipif(
+    not FIRST_FREE_PORT.exists() or int(FIRST_FREE_PORT.read_text()) <= 80, reason="anyone may listen on port 80 here"
+)
+def test_a_port_that_only_root_may_have(hubbub: Run, chat: str, humbly: tuple[str, ...]) -> None:
+    done = hubbub("run", chat, "--port", "80", before=humbly)
+    assert_mistake(done, r"Cannot listen on 127\.0\.0\.1 port 80: permission denied\.")
+
+
+def test_a_database_that_cannot_be_written(hubbub: Run, folder: Path, chat: str, humbly: tuple[str, ...]) -> None:
+    (folder / "locked").mkdir(mode=0o555)
+    done = hubbub("run", chat, "--port", "0", "--broker", "sqlite:///locked/chat.db", before=humbly)
+    assert_mistake(done, r"locked/chat\.db .*")
+
+
+def test_a_file_that_cannot_be_read(hubbub: Run, folder: Path, humbly: tuple[str, ...]) -> None:
+    (folder / "chat.py").touch(mode=0o200)
+    assert_mistake(hubbub("run", "chat", before=humbly), r"chat: PermissionError: .*chat\.py.*")
+    (folder / "hubbub.toml").touch(mode=0o200)
+    assert_mistake(hubbub("run", "chat", before=humbly), r"hubbub\.toml cannot be read: .*ermission denied.*")
+
+
+def test_a_project_where_nothing_can_be_written(hubbub: Run, folder: Path, humbly: tuple[str, ...]) -> None:
+    folder.chmod(0o555)
+    assert_mistake(hubbub("new", "chat", before=humbly), r"The folder chat cannot be made: permission denied\.")

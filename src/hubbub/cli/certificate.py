@@ -3,6 +3,7 @@
 import ssl
 from pathlib import Path
 
+from hubbub.cli.plain import plain
 from hubbub.errors import UsageError
 
 
@@ -33,4 +34,4 @@ def _readable(what: str, path: str) -> None:
         with Path(path).open("rb"):
             pass
     except OSError as error:
-        raise UsageError(f"The {what} {path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
+        raise UsageError(f"The {what} {path} cannot be read: {plain(error)}.") from None

@@ -5,6 +5,7 @@ import stat
 import tempfile
 from pathlib import Path
 
+from hubbub.cli.plain import plain
 from hubbub.errors import UsageError
 
 
@@ -35,7 +36,7 @@ def private(folder: Path) -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
-        raise UsageError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+        raise UsageError(f"The folder {folder} cannot be made: {plain(error)}.") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != _user() or stat.S_IMODE(found.st_mode) & 0o077:
         raise UsageError(f"The folder {folder} must be this user's, with mode 0700.")
     return folder

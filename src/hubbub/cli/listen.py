@@ -16,7 +16,8 @@ from rich.json import JSON
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from hubbub.cli.server import Server, at, plain
+from hubbub.cli.plain import plain
+from hubbub.cli.server import Server, at
 from hubbub.errors import HubbubError, UsageError
 from hubbub.history import Position
 

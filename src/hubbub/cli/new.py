@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from hubbub.cli.plain import plain
 from hubbub.errors import UsageError
 
 TEMPLATE = Path(__file__).parent / "project"
@@ -24,11 +25,11 @@ def command(name: str) -> int:
     except FileExistsError:
         raise UsageError(f"There is something named {name} here already.") from None
     except OSError as error:
-        raise UsageError(f"The folder {name} cannot be made: {error.strerror}.") from None
+        raise UsageError(f"The folder {name} cannot be made: {plain(error)}.") from None
     try:
         write(folder)
     except OSError as error:
-        raise UsageError(f"{error.filename} cannot be written: {error.strerror}.") from None
+        raise UsageError(f"{error.filename} cannot be written: {plain(error)}.") from None
     click.echo(f"{name} is ready:\n\n    cd {name}\n    hubbub run app --reload")
     return 0
 

@@ -6,7 +6,8 @@ import sys
 import click
 import msgspec
 
-from hubbub.cli.server import Server, at, plain
+from hubbub.cli.plain import plain
+from hubbub.cli.server import Server, at
 from hubbub.cli.settings import settings
 from hubbub.errors import HubbubError, UsageError
 

@@ -2,7 +2,6 @@
 
 import ipaddress
 import os
-import ssl
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -65,11 +64,3 @@ def _is_here(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def plain(error: Exception) -> str:
-    """What a failed connection says, in a few words."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return text[:1].lower() + text[1:]
