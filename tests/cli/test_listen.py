@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from hubbub.cli.listen import _visible
+
 from .conftest import CHAT, DEADLINE, HUBBUB, Run, Running, assert_mistake
 
 Start = Callable[..., Running]
@@ -149,6 +151,12 @@ class Greeted(Channel):
     async def join(self) -> None:
         await self.publish("hello")
 """
+
+
+def test_on_a_terminal_nobody_moves_the_cursor() -> None:
+    line = '{"text":"h\u00e9 \u009b2J \u007f \U000e0001"}'
+    assert _visible(line) == '{"text":"h\u00e9 \\u009b2J \\u007f \\udb40\\udc01"}'
+    assert json.loads(_visible(line)) == json.loads(line)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ come is told: positions have no holes.
 """
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
-from rich.json import JSON
+from rich.highlighter import JSONHighlighter
+from rich.text import Text
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
@@ -39,12 +41,18 @@ def command(topic: str, params: str | None, url: str | None) -> int:
 
 
 async def _print(listener: "Listener") -> None:
-    console = Console(highlight=False)
+    console, paint = Console(), JSONHighlighter()
     async for line in listener.publications():
         if console.is_terminal:
-            console.print(JSON(line, indent=None), soft_wrap=True)
+            console.print(paint(Text(_visible(line))), soft_wrap=True)
         else:
             click.echo(line)
+
+
+def _visible(line: str) -> str:
+    """What people write into a topic must not move the cursor of who reads along (CWE-150): JSON lets the control
+    characters from U+007F on stand as they are."""
+    return line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def _object(text: str | None) -> dict[str, Any] | None:
