@@ -14,7 +14,7 @@ def test_the_new_projects_own_test_passes(hubbub: Run, folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "cd my-chat" in done.stdout
     tested = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:asyncio"],
         cwd=folder / "my-chat",
         capture_output=True,
         text=True,
