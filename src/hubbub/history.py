@@ -191,5 +191,5 @@ def span(
     if before is not None and before.epoch != head.epoch:
         return 0, 0, False
     stop = head.offset if before is None else max(min(before.offset - 1, head.offset), 0)
-    start = max(stop - limit, first - 1)
-    return min(start, stop), stop, start == 0
+    start = min(max(stop - limit, first - 1), stop)
+    return start, stop, start == 0
