@@ -44,8 +44,8 @@ check: $(TOOLS) ## Look the code over: ruff, mypy, and the rules of ARCHITECTURE
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest --quiet tests/test_architecture.py
 
-bench: $(TOOLS) $(NODE) ## Measure Hubbub beside its peers (WHAT=).
-	@$(BIN)/python -m bench $(WHAT)
+bench: $(TOOLS) $(NODE) ## Measure Hubbub beside its peers (WHAT=, ARGS=).
+	@$(BIN)/python -m bench $(WHAT) $(ARGS)
 
 docs: $(DOCS) ## Build the documentation into build/docs; a link to nowhere is an error.
 	@$(BIN)/zensical build --strict
