@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
 from urllib.parse import urlsplit
@@ -23,9 +23,9 @@ SAYS = "\nprint('this is {}', flush=True)\n"
 class Watched:
     """A `hubbub run --reload`, whose lines can be waited for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [*HUBBUB, "run", "chat", "--reload", "--port", "0"],
+            [*HUBBUB, "run", "chat", "--reload", *arguments],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -40,6 +40,12 @@ class Watched:
         for line in self.process.stdout:
             self.lines.put(line)
 
+    def before(self, pattern: str) -> list[str]:
+        lines = []
+        while not re.search(pattern, line := self.lines.get(timeout=DEADLINE)):
+            lines.append(line)
+        return lines
+
     def until(self, pattern: str) -> "re.Match[str]":
         while True:
             found = re.search(pattern, self.lines.get(timeout=DEADLINE))
@@ -47,16 +53,31 @@ class Watched:
                 return found
 
 
+Watch = Callable[..., Watched]
+
+
 @pytest.fixture
-def watched(folder: Path) -> Iterator[Watched]:
-    (folder / "chat.py").write_text(CHAT + SAYS.format("one"))
-    running = Watched(folder)
-    yield running
-    running.process.terminate()
-    running.process.wait(DEADLINE)
-    running.reader.join(DEADLINE)
-    assert running.process.stdout is not None
-    running.process.stdout.close()
+def watch(folder: Path) -> Iterator[Watch]:
+    """``watch("--port", "0")``: run it, and end it with the test."""
+    begun: list[Watched] = []
+
+    def begin(*arguments: str) -> Watched:
+        (folder / "chat.py").write_text(CHAT + SAYS.format("one"))
+        begun.append(Watched(folder, *arguments))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        each.process.terminate()
+        each.process.wait(DEADLINE)
+        each.reader.join(DEADLINE)
+        assert each.process.stdout is not None
+        each.process.stdout.close()
+
+
+@pytest.fixture
+def watched(watch: Watch) -> Watched:
+    return watch("--port", "0")
 
 
 def test_a_change_starts_it_again(watched: Watched, folder: Path) -> None:
@@ -64,6 +85,16 @@ def test_a_change_starts_it_again(watched: Watched, folder: Path) -> None:
     (folder / "chat.py").write_text(CHAT + SAYS.format("two"))
     watched.until(r"chat\.py changed: starting again")
     watched.until("this is two")
+    watched.until("serves chat at")  # for with port 0 it is elsewhere now
+
+
+def test_where_the_port_stays_it_is_said_once(watch: Watch, folder: Path, free_tcp_port: int) -> None:
+    watched = watch("--port", str(free_tcp_port))
+    watched.until("serves chat at")
+    (folder / "chat.py").write_text(CHAT + SAYS.format("two"))
+    watched.until("this is two")
+    (folder / "chat.py").write_text(CHAT + SAYS.format("three"))
+    assert not any("serves" in line for line in watched.before("this is three"))
 
 
 def test_a_page_counts_as_a_source_and_a_database_does_not(watched: Watched, folder: Path) -> None:

@@ -26,8 +26,9 @@ class Sources(DefaultFilter):
         return path.endswith(SOURCES) and super().__call__(change, path)
 
 
-def supervise(arguments: Sequence[str], folder: Path) -> int:
-    """Run ``hubbub run`` with these arguments until a signal or a failed start ends it; its exit code."""
+def supervise(arguments: Sequence[str], again: Sequence[str], folder: Path) -> int:
+    """Run ``hubbub run`` with these arguments, and with those of ``again`` after each change in the folder, until a
+    signal or a failed start ends it; its exit code."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -41,7 +42,7 @@ def supervise(arguments: Sequence[str], folder: Path) -> int:
             if changed:
                 click.echo(f"{_names(changed, folder)} changed: starting again", err=True)
                 _end(child)
-                child = _start([*arguments, "--quiet"])
+                child = _start(again)
                 first = waiting = False
             elif child.poll() is not None and not waiting:
                 if first:
@@ -54,7 +55,8 @@ def supervise(arguments: Sequence[str], folder: Path) -> int:
 
 
 def _start(arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-m", "hubbub", "run", *arguments, "--no-reload"])
+    # -P: the working directory is the application's, and may have a hubbub.py.
+    return subprocess.Popen([sys.executable, "-P", "-m", "hubbub", "run", *arguments, "--no-reload"])
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:

@@ -34,8 +34,10 @@ def command(name: str, quiet: bool, **options: object) -> int:
     config = load(directory, os.environ, options)
     set_up_logging(config.log_level, config.log_format)
     if config.reload:
-        arguments = [name, *given(options), *(["--quiet"] if quiet else [])]
-        return reload.supervise(arguments, target.folder(name, directory))
+        told = [name, *given(options)]
+        silently = [*told, "--quiet"]
+        again = silently if quiet or config.port != 0 else told  # a free port is another one each time
+        return reload.supervise(silently if quiet else told, again, target.folder(name, directory))
     start(target.find(name, directory), name, config, quiet=quiet)
     return 0
 
