@@ -1,0 +1,154 @@
+"""Many clients of one server: real handshakes, then sockets that are counted and no longer parsed.
+
+A ``Client`` is slow and careful: it checks everything. Once a crowd is connected and one message of the kind that
+will be counted has been looked at on every client, ``load`` takes over and looks at sizes only.
+"""
+
+import base64
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from bench.wires import Wire, unframe
+
+DEADLINE = 20.0
+"""Seconds for any one answer: the slowest peer needs 3 s to greet a batch."""
+
+BATCH = 64
+"""Clients that connect at once: less than any server's listen queue (Node's is 511)."""
+
+TEXT, BINARY, PING = 1, 2, 9
+
+
+class Mismatch(Exception):
+    """A server said something else than it should."""
+
+
+class Client:
+    """One connection of a wire. Blocks, up to a deadline."""
+
+    __slots__ = ("_read", "line", "wire")
+
+    def __init__(self, port: int, wire: Wire) -> None:
+        self.wire = wire
+        self._read = b""
+        self.line = socket.create_connection(("127.0.0.1", port), DEADLINE)
+        self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if wire.path is not None:
+            self.line.sendall(_request(wire.path, port))
+
+    def accept(self) -> None:
+        """Take the server's side of the WebSocket handshake."""
+        if self.wire.path is None:
+            return
+        while b"\r\n\r\n" not in self._read:
+            self._receive()
+        head, _, self._read = self._read.partition(b"\r\n\r\n")
+        if b" 101 " not in head.partition(b"\r\n")[0]:
+            raise Mismatch(f"no upgrade: {head[:200]!r}")
+
+    def say(self, text: str) -> None:
+        self.line.sendall(self.wire.encode(text))
+
+    def hear(self, size: int) -> tuple[str, int]:
+        """The next message, and how many bytes it took. ``size`` is that of a message on a wire without frames."""
+        if self.wire.path is None:
+            while len(self._read) < size:
+                self._receive()
+            message, self._read = self._read[:size], self._read[size:]
+            return message.decode(), size
+        while True:
+            found = unframe(self._read)
+            if found is None:
+                self._receive()
+                continue
+            opcode, start, stop = found
+            payload, self._read = self._read[start:stop], self._read[stop:]
+            if opcode in (TEXT, BINARY):
+                return payload.decode(), stop
+            if opcode != PING:
+                raise Mismatch(f"a frame with opcode {opcode}: {payload[:100]!r}")
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing has come that was not asked for."""
+        return not self._read
+
+    def _receive(self) -> None:
+        data = self.line.recv(1 << 16)
+        if not data:
+            raise Mismatch("the server hung up")
+        self._read += data
+
+
+def _request(path: str, port: int) -> bytes:
+    key = base64.b64encode(os.urandom(16)).decode()
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    ).encode()
+
+
+@contextmanager
+def crowd(port: int, wire: Wire) -> Iterator["Crowd"]:
+    """Nobody yet; whoever joins leaves at the end."""
+    clients = Crowd(port, wire)
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.line.close()
+
+
+class Crowd(list[Client]):
+    """The clients of one server, in the order in which they came."""
+
+    def __init__(self, port: int, wire: Wire) -> None:
+        super().__init__()
+        self.port = port
+        self.wire = wire
+
+    def grow(self, size: int) -> None:
+        """Connect clients until there are this many."""
+        while len(self) < size:
+            greeted = len(self)
+            for _ in range(min(BATCH, size - greeted)):
+                self.append(Client(self.port, self.wire))
+            _greet(self[greeted:], self.wire)
+
+    def probe(self, payload: str) -> int:
+        """Have one payload told to all, see that it reaches each, and give the size of its frame in bytes."""
+        self[0].say(self.wire.publish(payload))
+        return _one_size(self, payload)
+
+    def probe_echo(self, payload: str, number: int) -> int:
+        """Have it sent back to each, and give the size of the answer's frame in bytes."""
+        for client in self:
+            client.say(self.wire.echo(payload, number))
+        return _one_size(self, payload)
+
+
+def _greet(clients: Sequence[Client], wire: Wire) -> None:
+    for client in clients:
+        client.accept()
+    for text, answer in wire.greeting:
+        if text is not None:
+            for client in clients:
+                client.say(text)
+        for client in clients:
+            heard, _ = client.hear(len(answer))
+            if not heard.startswith(answer):
+                raise Mismatch(f"{heard[:100]!r} was heard where {answer!r} was expected")
+
+
+def _one_size(clients: Sequence[Client], payload: str) -> int:
+    sizes = set()
+    for client in clients:
+        message, size = client.hear(len(payload))
+        if payload not in message or not client.at_rest:
+            raise Mismatch(f"{message[:200]!r} was heard where the payload was expected")
+        sizes.add(size)
+    if len(sizes) != 1:
+        raise Mismatch(f"frames of {len(sizes)} sizes carry the same payload")
+    return sizes.pop()

@@ -1,0 +1,39 @@
+"""Echo: a few clients send, and each message is answered - by an acknowledgement, where the wire has such."""
+
+from bench.crowd import crowd
+from bench.load import Echo
+from bench.processes import Server
+from bench.roster import HUBBUB, PAYLOAD, PEERS, SOCKETIO_NODE, Peer
+from bench.scenario import Figures, Scenario, measure
+from bench.wires import FIRST_NUMBER
+
+CLIENTS = 8
+DEPTHS = (1, 32)
+"""Messages of one client on their way at once."""
+
+
+def _name(depth: int) -> str:
+    return f"{CLIENTS} clients, {depth} in flight"
+
+
+def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
+    figures = {}
+    with Server(peer.start("echo")) as server, crowd(server.port, peer.wire) as clients:
+        clients.grow(CLIENTS)
+        for depth in DEPTHS:
+            load = Echo(clients, PAYLOAD, clients.probe_echo(PAYLOAD, FIRST_NUMBER), depth)
+            load.start()
+            figures[_name(depth)] = measure(server, load.run, seconds)
+            load.drain()
+    return figures
+
+
+ECHO = Scenario(
+    name="echo",
+    title="Echo of 128 bytes",
+    unit="message",
+    figure="cpu",
+    peers=PEERS,
+    measure=_measure,
+    floors={(HUBBUB.name, SOCKETIO_NODE.name, _name(depth)): 1.0 for depth in DEPTHS},
+)

@@ -1,0 +1,222 @@
+"""The load: sockets that are read and counted, and nothing else.
+
+Rules:
+
+1. Nothing is parsed. All frames of a run have one size, so bytes divided by that size are messages, and the number of
+   whole frames that a client has had says which one it is waiting for.
+2. One thread, one epoll, one buffer for all reads; the collector is off while it counts.
+3. The work in flight is bounded by a window, so a server is never asked for more than it has answered plus that.
+4. What the generator itself costs is part of its result: a run in which it had no headroom says so.
+"""
+
+import gc
+import select
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from bench.crowd import DEADLINE, Client, Crowd, Mismatch
+from bench.wires import FIRST_NUMBER
+
+BUFFER = 1 << 18
+"""Bytes read at once: more than a window of frames, so that one read empties a socket."""
+
+WATCHED = 16
+"""Clients of a fan-out whose deliveries are timed. They are spread over the order of joining, which is the order in
+which servers write."""
+
+STALLED = 10.0
+"""Seconds without a byte after which a run is given up."""
+
+Read = Callable[[bytearray], int]
+
+
+@dataclass
+class Flow:
+    """What came back in one span of time."""
+
+    messages: float = 0.0
+    seconds: float = 0.0
+    own_cpu: float = 0.0
+    """CPU seconds of the generator itself."""
+    latencies: "array[float]" = field(default_factory=lambda: array("d"))
+    """Seconds from just before the write to just after the read, of the messages that were timed."""
+
+    def quantile(self, share: float) -> float:
+        ordered = sorted(self.latencies)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
+
+
+@contextmanager
+def _timed() -> Iterator[Flow]:
+    flow = Flow()
+    gc.collect()
+    gc.disable()
+    began, worked = time.perf_counter(), time.process_time()
+    try:
+        yield flow
+    finally:
+        flow.seconds, flow.own_cpu = time.perf_counter() - began, time.process_time() - worked
+        gc.enable()
+
+
+def _begin(clients: Sequence[Client]) -> tuple[select.epoll, dict[int, Read]]:
+    poll = select.epoll()
+    reads: dict[int, Read] = {}
+    for client in clients:
+        client.line.setblocking(False)
+        poll.register(client.line, select.EPOLLIN)
+        reads[client.line.fileno()] = client.line.recv_into
+    return poll, reads
+
+
+def _end(clients: Sequence[Client], poll: select.epoll, wrong: str) -> None:
+    """Give the clients back, in step with the server: not a byte more may come."""
+    if poll.poll(0.05):
+        raise Mismatch(wrong)
+    poll.close()
+    for client in clients:
+        client.line.settimeout(DEADLINE)
+
+
+class FanOut:
+    """The first client publishes; all receive. At most ``window`` publications are on their way.
+
+    A publication has arrived when the crowd as a whole has had as many bytes as it makes: single clients may be a
+    little ahead of others.
+    """
+
+    def __init__(self, crowd: Crowd, payload: str, size: int, window: int) -> None:
+        self._crowd = crowd
+        self._poll, self._reads = _begin(crowd)
+        self._publish = crowd[0].line.send
+        self._frame = crowd.wire.encode(crowd.wire.publish(payload))
+        self._size = size
+        self._whole = size * len(crowd)
+        self._window = window
+        self._received = 0
+        self._published = 0
+        self._sent: deque[float] = deque(maxlen=1 << 16)
+        step = max(1, len(crowd) // WATCHED)
+        self._watched = {client.line.fileno(): 0 for client in crowd[::step]}
+
+    def run(self, seconds: float) -> Flow:
+        """Go on for this long. What is in flight at the end stays so: the next run begins with it."""
+        with _timed() as flow:
+            before = self._received
+            until = time.perf_counter() + seconds
+            self._refill()
+            while time.perf_counter() < until:
+                self._turn(flow.latencies)
+                self._refill()
+            flow.messages = (self._received - before) / self._size
+        return flow
+
+    def drain(self) -> None:
+        """Wait until all that was published has arrived, and not a byte more."""
+        while self._received < self._published * self._whole:
+            self._turn(array("d"))
+        if self._received != self._published * self._whole:
+            raise Mismatch("more arrived than was published")
+        _end(self._crowd, self._poll, "more arrived than was published")
+
+    def _turn(self, latencies: "array[float]") -> None:
+        buffer, reads, watched = _buffer, self._reads, self._watched
+        received = self._received
+        ready = self._poll.poll(STALLED)
+        for descriptor, _ in ready:
+            count = reads[descriptor](buffer)
+            received += count
+            if descriptor in watched:
+                self._note(descriptor, count, latencies)
+        if received == self._received:
+            raise Mismatch("nothing has arrived for too long" if not ready else "the server hung up")
+        self._received = received
+
+    def _note(self, descriptor: int, count: int, latencies: "array[float]") -> None:
+        before = self._watched[descriptor]
+        after = self._watched[descriptor] = before + count
+        now = time.perf_counter()
+        for number in range(before // self._size, after // self._size):
+            latencies.append(now - self._sent[number - self._published])
+
+    def _refill(self) -> None:
+        room = self._window - self._published + self._received // self._whole
+        if room > 0:
+            self._sent.extend([time.perf_counter()] * room)
+            self._published += room
+            if self._publish(self._frame * room) != len(self._frame) * room:
+                raise Mismatch("the server does not read what is published")
+
+
+class Echo:
+    """Every client keeps ``depth`` messages on their way and sends one more for each answer."""
+
+    def __init__(self, crowd: Crowd, payload: str, size: int, depth: int) -> None:
+        self._crowd = crowd
+        self._poll, self._reads = _begin(crowd)
+        self._size = size
+        self._depth = depth
+        # Twice round, so that any run of up to `depth` messages is one slice
+        ring = [crowd.wire.encode(crowd.wire.echo(payload, FIRST_NUMBER + number)) for number in range(depth)] * 2
+        self._length = len(ring[0])
+        self._ring = memoryview(b"".join(ring))
+        self._sends = {client.line.fileno(): client.line.send for client in crowd}
+        self._got = dict.fromkeys(self._reads, 0)
+        self._stamps: dict[int, deque[float]] = {descriptor: deque() for descriptor in self._reads}
+
+    def start(self) -> None:
+        for descriptor in self._reads:
+            self._send(descriptor, 0, self._depth)
+
+    def run(self, seconds: float) -> Flow:
+        """Go on for this long."""
+        with _timed() as flow:
+            until = time.perf_counter() + seconds
+            while time.perf_counter() < until:
+                flow.messages += self._turn(flow.latencies)
+        return flow
+
+    def drain(self) -> None:
+        """Wait until every message has been answered, and not a byte more has come."""
+        missing = {descriptor: self._depth * self._size - got % self._size for descriptor, got in self._got.items()}
+        while any(missing.values()):
+            for descriptor, _ in self._poll.poll(STALLED):
+                count = self._reads[descriptor](_buffer)
+                missing[descriptor] -= count
+                if not count or missing[descriptor] < 0:
+                    raise Mismatch("more or less was answered than was sent")
+        _end(self._crowd, self._poll, "more was answered than was sent")
+
+    def _turn(self, latencies: "array[float]") -> int:
+        answered = 0
+        ready = self._poll.poll(STALLED)
+        for descriptor, _ in ready:
+            count = self._reads[descriptor](_buffer)
+            if not count:
+                raise Mismatch("the server hung up")
+            before = self._got[descriptor]
+            after = self._got[descriptor] = before + count
+            first, last = before // self._size, after // self._size
+            if first == last:
+                continue
+            now, stamps = time.perf_counter(), self._stamps[descriptor]
+            for _ in range(first, last):
+                latencies.append(now - stamps.popleft())
+            answered += last - first
+            self._send(descriptor, first % self._depth, last - first)
+        if not ready:
+            raise Mismatch("nothing has arrived for too long")
+        return answered
+
+    def _send(self, descriptor: int, start: int, count: int) -> None:
+        self._stamps[descriptor].extend([time.perf_counter()] * count)
+        data = self._ring[start * self._length : (start + count) * self._length]
+        if self._sends[descriptor](data) != len(data):
+            raise Mismatch("the server does not read what is sent")
+
+
+_buffer = bytearray(BUFFER)

@@ -1,0 +1,18 @@
+"""Hubbub. The peers have no rate limit, and their clients are not asked for a sign of life while we count."""
+
+from hubbub import App, Channel, Limits, on
+
+app = App(limits=Limits(rate=0, heartbeat=600))
+
+
+@app.channel("/")
+class Bench(Channel):
+    """One topic, everyone in it."""
+
+    @on("publish")
+    async def fan(self, data: str) -> None:
+        await self.publish("m", data)
+
+    @on("echo")
+    async def echo(self, data: str) -> str:
+        return data

@@ -1,0 +1,69 @@
+"""What a scenario is, and how a span of load becomes figures."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.load import Flow
+from bench.processes import LOAD_CORE, SERVER_CORE, Server, busy
+from bench.roster import Peer
+
+Figures = dict[str, float]
+"""By the keys of ``COLUMNS``."""
+
+COLUMNS: Mapping[str, tuple[str, str]] = {
+    "cpu": ("server CPU, us", ".2f"),
+    "rate": ("per second", ",.0f"),
+    "p50": ("p50, ms", ".2f"),
+    "p99": ("p99, ms", ".2f"),
+    "memory": ("KiB", ".1f"),
+    "server": ("server busy", ".0%"),
+    "load": ("load busy", ".0%"),
+    "others": ("others", ".0%"),
+}
+"""Heading and format of each figure. ``cpu`` and ``memory`` are per unit of the scenario; the last three are shares of
+a core: how busy server and load generator were, and what anybody else took from either of them."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One kind of work, done by each peer in turn.
+
+    ``measure`` starts a peer and gives the figures of each case. ``figure`` names the one that is compared, and
+    ``floors`` the ratio of ours to a peer's that may not be passed, by our name, the peer's and the case.
+    """
+
+    name: str
+    title: str
+    unit: str
+    figure: str
+    peers: Sequence[Peer]
+    measure: Callable[[Peer, float], dict[str, Figures]]
+    floors: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
+
+
+WARM_UP, PATIENCE = 0.6, 4.0
+"""Seconds of its CPU a server gets before anything counts: compilers that compile while running have compiled by then.
+On a machine that has no time for it, so many seconds of ours have to do."""
+
+
+def measure(server: Server, run: Callable[[float], Flow], seconds: float) -> Figures:
+    """Warm up, then run for this long, and give what a message cost and how long it took."""
+    began, cpu = time.perf_counter(), server.cpu()
+    while server.cpu() - cpu < WARM_UP and time.perf_counter() - began < PATIENCE:
+        run(WARM_UP / 4)
+    began, cpu = time.perf_counter(), server.cpu()
+    cores = busy(SERVER_CORE), busy(LOAD_CORE)
+    flow = run(seconds)
+    used = server.cpu() - cpu
+    taken = max(busy(SERVER_CORE) - cores[0] - used, busy(LOAD_CORE) - cores[1] - flow.own_cpu)
+    span = time.perf_counter() - began
+    return {
+        "cpu": used / flow.messages * 1e6,
+        "rate": flow.messages / flow.seconds,
+        "p50": flow.quantile(0.5) * 1e3,
+        "p99": flow.quantile(0.99) * 1e3,
+        "server": used / span,
+        "load": flow.own_cpu / flow.seconds,
+        "others": max(0.0, taken) / span,
+    }
