@@ -49,7 +49,7 @@ def middle(runs: Sequence[dict[str, Figures]]) -> dict[str, Figures]:
 
 
 def grids(scenario: Scenario, results: Results) -> list[Grid]:
-    """A table for each case, and one of ratios."""
+    """A table for each case, and one of ratios where there is somebody to be compared with."""
     cases = list(dict.fromkeys(case for figures in results.values() for case in figures))
     tables = [_grid(scenario, results, case) for case in cases]
     ratios = [
@@ -58,7 +58,9 @@ def grids(scenario: Scenario, results: Results) -> list[Grid]:
         if ours.name in results and theirs.name in results
     ]
     heading = COLUMNS[scenario.figure][0].partition(",")[0]
-    return [*tables, Grid(f"{scenario.title}: {heading} per {scenario.unit}, ours / theirs", ["", *cases], ratios)]
+    if ratios:
+        tables.append(Grid(f"{scenario.title}: {heading} per {scenario.unit}, ours / theirs", ["", *cases], ratios))
+    return tables
 
 
 def _grid(scenario: Scenario, results: Results, case: str) -> Grid:
@@ -81,7 +83,7 @@ def _ratio(scenario: Scenario, results: Results, ours: str, theirs: str, case: s
     ratio = mine[scenario.figure] / other[scenario.figure]
     floor = scenario.floors.get((ours, theirs, case))
     verdict = "" if floor is None else f" (at most {floor:g}: {'met' if ratio <= floor else 'MISSED'})"
-    return f"{ratio:.2f}{verdict}"
+    return f"{ratio:.2g}{verdict}"
 
 
 def save(scenario: Scenario, results: Results, about: Mapping[str, str]) -> list[Path]:
