@@ -204,7 +204,6 @@ class SqliteBroker(Broker):
         except BrokerError as error:
             outcomes = error
         self._tell(self._settle, batch, outcomes)
-        logs.testify()
         if logs.unsaved >= CHECKPOINT:
             logs.checkpoint()
 

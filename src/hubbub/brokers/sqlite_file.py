@@ -77,12 +77,12 @@ class File:
     """
 
     def __init__(self, path: str) -> None:
-        if not Path(path).parent.is_dir():
-            raise UsageError(f"{path}: there is no directory {Path(path).parent}")
-        if Path(path).is_dir():
-            raise UsageError(f"{path} is a directory, not a file")
-        self.path = os.path.realpath(path)
         with _explained(path), ExitStack() as stack:
+            self.path = os.path.realpath(path)
+            if not Path(self.path).parent.is_dir():
+                raise UsageError(f"{path}: there is no directory {Path(path).parent}")
+            if Path(self.path).is_dir():
+                raise UsageError(f"{path} is a directory, not a file")
             self.connection = apsw.Connection(self.path)
             stack.callback(self.connection.close)
             self.connection.set_busy_timeout(PATIENCE)

@@ -47,6 +47,11 @@ CACHE = 10_000
 PIECE = 64 << 20
 """Bytes of data that are read from the file at once."""
 
+_LAST_TOPIC = """
+    SELECT max((SELECT coalesce(max(id), 0) FROM topics), (SELECT coalesce(max(topic), 0) FROM entries),
+               (SELECT coalesce(max(topic), 0) FROM ids))"""
+"""Also of those whose row is lost: what is left of them must not become another's."""
+
 _FIND_TOPICS = """
     SELECT json_group_array(json_array(n, id, epoch, head, count, milliseconds, time, checksum,
         (SELECT offset FROM entries WHERE topic = id ORDER BY offset LIMIT 1),
@@ -119,7 +124,7 @@ class Logs:
         """Believe what is in the file, and nothing else. Returns whether its row 0 is sound."""
         self._topics.clear()
         self._own = Topic(0, None, "")
-        self._next = self._file.get("SELECT coalesce(max(id), 0) + 1 FROM topics")
+        self._next = 1 + self._file.get(_LAST_TOPIC)
         row = self._file.connection.execute("SELECT * FROM topics WHERE id = 0").fetchone()
         if row is None:
             return False
@@ -200,12 +205,9 @@ class Logs:
         except Exception as error:
             self._doubt(error)
             raise BrokerError(f"the log cannot be written: {error}") from error
-        return outcomes
-
-    def testify(self) -> None:
-        """Note how much there is, for the next time that the file is opened."""
-        with suppress(OSError):  # an older note proves less, and harms nothing
+        with suppress(OSError):  # a witness that stays behind proves less, and harms nothing
             self._file.witness.saw(self._own.head)
+        return outcomes
 
     def _write(self, drafts: Sequence[Draft], topics: dict[str, Topic]) -> list[Outcome]:
         now = self._now()

@@ -3,8 +3,8 @@
 A log that lost its end looks like one that never had it. SQLite takes the damaged end of a write-ahead log for a
 commit that did not happen, and a backup put in the place of the newer file is a perfectly good database. Offsets
 would then be given out a second time under the same epoch, and a client that comes back would be told that it missed
-nothing. So after each commit the number of commits is written here. If the log knows fewer, or if this is not the
-file that was written (it is missing, damaged or a copy), the past may not be what it was.
+nothing. So after each commit, before anybody hears of it, the number of commits is written here. If the log knows
+fewer, or if this is not the file that was written (it is missing, damaged or a copy), the past may not be what it was.
 
 It is written without fsync. A process that is killed loses none of it; when the power fails it may be older than the
 log, never newer, and an old witness merely proves less.
@@ -16,9 +16,10 @@ import sys
 import zlib
 from contextlib import suppress
 
-_RECORD = struct.Struct(">8sQQ")
+_RECORD = struct.Struct(">8sQQQ")
 _CHECKSUM = struct.Struct(">I")
 _MAGIC = b"HUBBUB 1"
+_FS_IOC_GETVERSION = 0x80087601  # linux/fs.h: _IOR('v', 1, long)
 
 if sys.platform == "win32":
     import msvcrt
@@ -30,11 +31,29 @@ if sys.platform == "win32":
         except OSError as error:
             raise BlockingIOError(*error.args) from None
 
+    def _generation(descriptor: int) -> int:
+        return 0
+
+    def _write(descriptor: int, data: bytes) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, data)
+
 else:
     import fcntl
 
     def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _generation(descriptor: int) -> int:
+        """How often this file's number was given to a file: ext4 gives a deleted file's number to the next one."""
+        try:
+            answer = fcntl.ioctl(descriptor, _FS_IOC_GETVERSION, bytes(8))
+        except OSError:  # not Linux, or a file system that does not count
+            return 0
+        return int.from_bytes(answer[:4], sys.byteorder)
+
+    def _write(descriptor: int, data: bytes) -> None:
+        os.pwrite(descriptor, data, 0)
 
 
 class Witness:
@@ -50,7 +69,7 @@ class Witness:
         except OSError:
             os.close(self._descriptor)
             raise
-        self._number = os.fstat(self._descriptor).st_ino
+        self._identity = (os.fstat(self._descriptor).st_ino, _generation(self._descriptor))
         """A copy of the file has another one."""
 
     def vouches(self, commits: int) -> bool:
@@ -60,14 +79,13 @@ class Witness:
         record, checksum = data[: _RECORD.size], data[_RECORD.size :]
         if len(data) < _RECORD.size + _CHECKSUM.size or _CHECKSUM.unpack(checksum) != (zlib.crc32(record),):
             return False
-        magic, number, seen = _RECORD.unpack(record)
-        return bool(magic == _MAGIC and number == self._number and seen <= commits)
+        magic, *identity, seen = _RECORD.unpack(record)
+        return bool(magic == _MAGIC and tuple(identity) == self._identity and seen <= commits)
 
     def saw(self, commits: int) -> None:
         """So many commits are in the log. Raises OSError."""
-        record = _RECORD.pack(_MAGIC, self._number, commits)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, record + _CHECKSUM.pack(zlib.crc32(record)))
+        record = _RECORD.pack(_MAGIC, *self._identity, commits)
+        _write(self._descriptor, record + _CHECKSUM.pack(zlib.crc32(record)))
 
     def close(self) -> None:
         with suppress(OSError):
