@@ -95,6 +95,9 @@ class Logs:
         self._topics: dict[str, Topic] = {}
         self._promises = Promises()
         self._doubtful = False
+        """Whether the write-ahead log may hold what was refused."""
+        self._refusing = False
+        """Whether the operator was told."""
         self._reported: set[int] = set()
         self._saved = 0
         self._file = File(path)
@@ -205,6 +208,9 @@ class Logs:
         except Exception as error:
             self._doubt(error)
             raise BrokerError(f"the log cannot be written: {error}") from error
+        if self._refusing:
+            self._refusing = False
+            log.warning("the log can be written again")
         with suppress(OSError):  # a witness that stays behind proves less, and harms nothing
             self._file.witness.saw(self._own.head)
         return outcomes
@@ -267,21 +273,22 @@ class Logs:
         self._put(_PUT_TOPICS, 8, rows)
 
     def _doubt(self, error: Exception) -> None:
-        if not self._doubtful:
+        if not self._refusing:
+            self._refusing = True
             log.error("the log cannot be written: %s", error)
         if isinstance(error, apsw.BusyError) and not self._file.connection.in_transaction:
             return
         self._doubtful = True
         self._topics.clear()
-        with suppress(apsw.Error):
+        with suppress(Exception):  # else the next append tries again
             if self._file.connection.in_transaction:
                 self._file.run("ROLLBACK")
+            self._recover()
 
     def _recover(self) -> None:
         self._file.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self._reload()
         self._doubtful = False
-        log.warning("the log can be written again")
 
     # -- read ------------------------------------------------------------------------------------------------------
 
