@@ -74,6 +74,17 @@ async def log_of(broker):
     return [(entry.data, entry.offset) for entry in (await broker.read("chat", limit=10_000)).entries]
 
 
+async def test_the_disk_has_it_before_anybody_hears_of_it(disk, sqlite):
+    broker = await sqlite()
+    await broker.publish("chat", b"0", DAY)
+    heard = []
+    disk.fault = lambda action, file: heard.append((action, file, len(broker.delivered)))
+    for n in range(1, 4):
+        await broker.publish("chat", b"%d" % n, DAY)
+        assert heard[-1] == ("sync", "wal", n)
+        assert ("write", "wal", n) in heard
+
+
 FAULTS = [
     (apsw.FullError("no space"), "write wal"),
     (apsw.IOError("bad sector"), "write wal"),
