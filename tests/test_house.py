@@ -16,7 +16,8 @@ import socketio
 from hubbub import App
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("demos/*/*.md")])
+PAGES = sorted(path for place in ("", "docs/**/", "demos/*/", "bench/") for path in ROOT.glob(f"{place}*.md"))
+DECISIONS = ROOT / "docs" / "decisions"
 LOCKS = [path for path in sorted(ROOT.glob("*/**/package-lock.json")) if "node_modules" not in path.parts]
 ASSETS = ROOT / "src" / "hubbub" / "static" / "socket.io"
 
@@ -102,6 +103,11 @@ def test_links_on_a_page_lead_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text)
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_decision_is_in_the_list_of_decisions() -> None:
+    listed = re.findall(r"\]\((\d{4}-.*\.md)\)", (DECISIONS / "README.md").read_text(encoding="utf-8"))
+    assert listed == sorted(path.name for path in DECISIONS.glob("[0-9]*.md"))
 
 
 # -- packages -------------------------------------------------------------------------------------------------------
