@@ -16,7 +16,7 @@ SWEEP = 60.0
 """Seconds from one sweep to the next. What has expired is never shown; it only costs memory until then."""
 
 SLICE = 1_000
-"""Logs looked at in one go: a fraction of a millisecond, so that a sweep of a million logs delays nobody."""
+"""Logs looked at in one go, in a millisecond or two: so a sweep of a million logs delays nobody."""
 
 SENT = Done(NOWHERE)
 

@@ -26,7 +26,7 @@ WAITING = 100_000
 """Publications that may wait for the disk. It is seconds behind by then, and more would only wait longer."""
 
 READS = 16
-"""Reads between two commits. A page of 1,000 entries takes half a millisecond."""
+"""Reads between two commits. A page of 50 entries takes 0.1 ms, one of 1,000 takes 1.5 ms."""
 
 CHECKPOINT = 4_000
 """Pages in the write-ahead log (16 MiB) that are brought into the database even when there is no quiet moment."""
@@ -155,9 +155,7 @@ class SqliteBroker(Broker):
         """The thread is done. Were it by a fault of its own, somebody might still wait."""
         closed = BrokerError("the broker is not running")
         self._refuse(list(self._queue), closed)
-        for *_, result in self._reads:
-            _resolve(result, closed)
-        _resolve(self._ended, None)
+        _resolve(*[(result, closed) for *_, result in self._reads], (self._ended, None))
 
     # -- in the thread ---------------------------------------------------------------------------------------------
 
@@ -165,10 +163,10 @@ class SqliteBroker(Broker):
         try:
             logs = Logs(self.path, self._clock)
         except Exception as error:
-            self._tell(_resolve, started, error)
+            self._tell(_resolve, (started, error))
             return
         self._running = True
-        self._tell(_resolve, started, None)
+        self._tell(_resolve, (started, None))
         try:
             self._serve(logs)
         finally:
@@ -208,26 +206,28 @@ class SqliteBroker(Broker):
             logs.checkpoint()
 
     def _answer(self, logs: Logs) -> None:
+        answers: list[tuple[asyncio.Future[Page], Page | BrokerError]] = []
         for _ in range(min(len(self._reads), READS)):
             topic, after, before, limit, result = self._reads.popleft()
             try:
-                answer: Page | BrokerError = logs.read(topic, after, before, limit)
+                answers.append((result, logs.read(topic, after, before, limit)))
             except BrokerError as error:
-                answer = error
-            self._tell(_resolve, result, answer)
+                answers.append((result, error))
+        self._tell(_resolve, *answers)
 
     def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is left who waits
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
-def _resolve(result: asyncio.Future[Any], answer: Any) -> None:
-    if result.done():
-        return
-    if isinstance(answer, Exception):
-        result.set_exception(answer)
-    else:
-        result.set_result(answer)
+def _resolve(*answers: tuple[asyncio.Future[Any], Any]) -> None:
+    for result, answer in answers:
+        if result.done():
+            continue
+        if isinstance(answer, Exception):
+            result.set_exception(answer)
+        else:
+            result.set_result(answer)
 
 
 def _check_text(*texts: str | None) -> None:
