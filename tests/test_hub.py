@@ -77,7 +77,9 @@ class Office:
         self.faults = []
         self.limits = Limits()
         self.deadlines = Deadlines(loop)
-        self.hub = Hub(broker or MemoryBroker("memory://"), loop, frame, lambda what, error: self.faults.append((what, error)))
+        self.hub = Hub(
+            broker or MemoryBroker("memory://"), loop, frame, lambda what, error: self.faults.append((what, error))
+        )
         self.queue, self.regroup, self.flush = self.hub.queue, self.hub.regroup, self.hub.flush
 
     def command(self, connection, command):
@@ -159,9 +161,8 @@ async def play(script):
         for topic in TOPICS[: 1 + number % 2]:
             await join(office, connection, topic)
             members[topic].add(number)
-    naive, said = Naive(members), 0
-    for step in script:
-        said += 1
+    naive = Naive(members)
+    for said, step in enumerate(script, start=1):
         match step:
             case ("publish", topic, room, sender):
                 body = encode((f"e{said}",))

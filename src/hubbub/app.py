@@ -202,7 +202,9 @@ class App:
         finally:
             await self.close()
 
-    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+    async def __call__(
+        self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
         await asgi.serve(self, scope, receive, send)
 
     def doors(self) -> list[tuple[str, str, str]]:
@@ -242,10 +244,10 @@ class App:
     # -- what connections ask (their Desk) -------------------------------------------------------------------------
 
     def command(self, connection: Connection, command: Command) -> None:
-        if type(command) is Join:
+        if isinstance(command, Join):
             self._join(connection, command)
             return
-        if type(command) is Bye:  # the connection itself has seen to it
+        if isinstance(command, Bye):  # the connection itself has seen to it
             return
         memberships = connection.memberships
         membership: Membership | None = memberships.get(command.topic) or memberships.get(canonical(command.topic))
@@ -352,12 +354,12 @@ def _compile(pattern: str) -> re.Pattern[str]:
     if any("{" in piece or "}" in piece for piece in pieces[::2]):
         raise UsageError(f"{pattern!r}: a variable is written {{name}}")
     try:
-        return re.compile("".join(f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)))
+        return re.compile(
+            "".join(f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces))
+        )
     except re.error as error:
         raise UsageError(f"{pattern!r}: {error}") from None
 
 
 def _load(names: Iterable[str] | None) -> list[type[Protocol]]:
     return [protocols.load(name) for name in (protocols.DEFAULT if names is None else names)]
-
-

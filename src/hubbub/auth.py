@@ -20,7 +20,14 @@ def _split(origin: str) -> tuple[str, str, int | None] | None:
         port = parts.port
     except ValueError:
         return None
-    if not parts.scheme or not parts.hostname or parts.username is not None or parts.path or parts.query or parts.fragment:
+    if (
+        not parts.scheme
+        or not parts.hostname
+        or parts.username is not None
+        or parts.path
+        or parts.query
+        or parts.fragment
+    ):
         return None
     return parts.scheme, parts.hostname.rstrip("."), port or _DEFAULT_PORTS.get(parts.scheme)
 

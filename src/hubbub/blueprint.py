@@ -41,4 +41,6 @@ class Blueprint:
                 raise UsageError(f"{channel.__name__}.{name}: the event {event!r} has two methods")
             self.events[event] = Method(member)
         if self.overflow not in ("disconnect", "latest", "drop_oldest"):
-            raise UsageError(f"{channel.__name__}.overflow is {self.overflow!r}; it can be disconnect, latest or drop_oldest")
+            raise UsageError(
+                f"{channel.__name__}.overflow is {self.overflow!r}; it can be disconnect, latest or drop_oldest"
+            )

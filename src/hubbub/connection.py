@@ -86,7 +86,8 @@ class Connection:
 
     __slots__ = (
         "__weakref__", "_bucket", "_carriers", "_lingers", "_outbox", "_parting", "_refused", "_stalled", "_waiting",
-        "calls", "client", "deadline", "desk", "ended", "id", "identity", "key", "memberships", "protocol", "topics", "wire",
+        "calls", "client", "deadline", "desk", "ended", "id", "identity", "key", "memberships", "protocol", "topics",
+        "wire",
     )  # fmt: skip
 
     def __init__(self, desk: Desk, protocol: Conversation, key: str, id: str, client: str = "") -> None:
@@ -342,5 +343,3 @@ class Connection:
         self.deadline = wanted
         if nearer:
             self.desk.deadlines.watch(self)
-
-

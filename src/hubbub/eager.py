@@ -12,7 +12,7 @@ the same task, and a new spare takes its place.
 import asyncio
 import types
 from asyncio.tasks import _enter_task, _leave_task
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -94,7 +94,10 @@ async def _finish(coroutine: Coroutine[Any, Any, None], waiting: Any, context: C
 
 
 @types.coroutine
-def _rest(coroutine: Coroutine[Any, Any, None], waiting: Any, context: Context, cancelled: bool) -> Generator[Any, Any, None]:
+def _rest(
+    coroutine: Coroutine[Any, Any, None], waiting: Any, context: Context, cancelled: bool
+) -> Generator[Any, Any, None]:
+    step: Callable[[Any], Any]
     while True:
         try:
             if cancelled:

@@ -265,7 +265,9 @@ class Hub:
             self._schedule()
         topic.pending.append(Item(self._number, Publication(name, body, position), envelope))
 
-    async def read(self, name: str, *, after: Position | None = None, before: Position | None = None, limit: int) -> Page:
+    async def read(
+        self, name: str, *, after: Position | None = None, before: Position | None = None, limit: int
+    ) -> Page:
         return await self.broker.read(name, after=after, before=before, limit=limit)
 
     # -- the tick --------------------------------------------------------------------------------------------------
@@ -352,7 +354,7 @@ class Hub:
                     writes = list(group.wires.values())
                 self._write_all(writes, joined)
             if group.others:
-                parts = [(item.number, item.frames(dialect), topic, item) for item in items]
+                parts: list[Part] = [(item.number, item.frames(dialect), topic, item) for item in items]
                 for connection in list(group.others):
                     if connection not in apart:
                         self._hand(connection, parts)

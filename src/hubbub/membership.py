@@ -59,8 +59,8 @@ class Membership:
     """One client in one topic."""
 
     __slots__ = (
-        "_backlog", "_cursor", "_early", "_joined", "_running", "_task", "blueprint", "channel", "connection", "house",
-        "_params", "left", "rooms", "topic",
+        "_backlog", "_cursor", "_early", "_joined", "_params", "_running", "_task", "blueprint", "channel",
+        "connection", "house", "left", "rooms", "topic",
     )  # fmt: skip
 
     def __init__(self, house: House, blueprint: Blueprint, connection: Connection, topic: str) -> None:
@@ -216,7 +216,15 @@ class Membership:
             self.connection.tell(message)
 
     def publish(
-        self, event: str, payload: tuple[Any, ...], to: str, except_self: bool, keep: bool, volatile: bool, key: str, id: str | None
+        self,
+        event: str,
+        payload: tuple[Any, ...],
+        to: str,
+        except_self: bool,
+        keep: bool,
+        volatile: bool,
+        key: str,
+        id: str | None,
     ) -> Awaitable[Position]:
         body = encode((event, *payload))
         if to or except_self or volatile or key:

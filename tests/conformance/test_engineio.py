@@ -92,7 +92,9 @@ class TestHandshake:
             assert isinstance(opened.pop("sid"), str)
             assert opened == {"upgrades": [], "pingInterval": 300, "pingTimeout": 200, "maxPayload": 1_000_000}
 
-    @pytest.mark.parametrize("query", ["transport=websocket", "EIO=abc&transport=websocket", "EIO=4", "EIO=4&transport=abc"])
+    @pytest.mark.parametrize(
+        "query", ["transport=websocket", "EIO=abc&transport=websocket", "EIO=4", "EIO=4&transport=abc"]
+    )
     async def test_a_websocket_with_a_bad_query_is_refused(self, http, url, query):
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await open_socket(http, url, query)

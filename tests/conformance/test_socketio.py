@@ -14,7 +14,6 @@ from tests.conformance.test_engineio import closed, get, open_polling, open_sock
 from tests.conftest import LANES, running
 
 
-
 @pytest.fixture(scope="module", params=LANES)
 def url(request):
     with running(app, lane=request.param) as url:

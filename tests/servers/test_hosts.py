@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import subprocess
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,10 +14,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
-
-from hubbub import App
 from starlette.websockets import WebSocket
 
+from hubbub import App
 from tests.conftest import LANES
 from tests.interop.app import Lobby, app
 
@@ -39,7 +37,9 @@ def free_port():
 @asynccontextmanager
 async def hosted(name):
     port = free_port()
-    process = subprocess.Popen([sys.executable, *(part.format(port=port) for part in HOSTS[name])], cwd=ROOT)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *(part.format(port=port) for part in HOSTS[name]), cwd=ROOT
+    )
     try:
         async with asyncio.timeout(20), aiohttp.ClientSession() as http:
             while True:
@@ -48,16 +48,17 @@ async def hosted(name):
                         assert response.status == 200
                         break
                 except aiohttp.ClientConnectionError:
-                    assert process.poll() is None
+                    assert process.returncode is None
                     await asyncio.sleep(0.05)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
+            async with asyncio.timeout(10):
+                await process.wait()
+        except TimeoutError:
             process.kill()
-            process.wait()
+            await process.wait()
 
 
 async def converse(url, transport, path="socket.io"):

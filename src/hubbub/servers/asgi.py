@@ -128,15 +128,16 @@ def _cors(host: Host, request: Request, response: Response) -> Response:
     origin = request.headers.get("origin")
     if origin is None or not host.origins.allows(origin, request.headers.get("host")):
         return response
-    headers = (
+    headers: tuple[tuple[str, str], ...] = (
         ("access-control-allow-origin", origin),
         ("access-control-allow-credentials", "true"),
         ("vary", "origin"),
     )
     if request.method == "OPTIONS":
+        asked = request.headers.get("access-control-request-headers", "content-type")
         headers += (
             ("access-control-allow-methods", "GET, POST, OPTIONS"),
-            ("access-control-allow-headers", request.headers.get("access-control-request-headers", "content-type")[:1_000]),
+            ("access-control-allow-headers", asked[:1_000]),
             ("access-control-max-age", "7200"),
         )
     return msgspec.structs.replace(response, headers=(*response.headers, *headers))
@@ -161,7 +162,9 @@ async def _publish(host: Host, request: Request, receive: Receive) -> Response:
         return _problem(Invalid(str(error)))
     except HubbubError as error:
         return _problem(error)
-    return Response(body=msgspec.json.encode({"position": str(position) if position else None}), content_type="application/json")
+    return Response(
+        body=msgspec.json.encode({"position": str(position) if position else None}), content_type="application/json"
+    )
 
 
 def _problem(error: HubbubError) -> Response:
@@ -197,7 +200,7 @@ async def _respond(response: Response, request: Request, send: Send) -> None:
 async def _lifespan(host: Host, scope: Scope, receive: Receive, send: Send) -> None:
     if host.fallback is not None:
         # The fallback's own start and stop are inside ours; one that knows no lifespan simply raises (ASGI 3.0).
-        async with _fallback_lifespan(host.fallback, scope):
+        async with _FallbackLifespan(host.fallback, scope):
             await _own_lifespan(host, receive, send)
     else:
         await _own_lifespan(host, receive, send)
@@ -216,7 +219,7 @@ async def _own_lifespan(host: Host, receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.shutdown.complete"})
 
 
-class _fallback_lifespan:
+class _FallbackLifespan:
     """Runs another ASGI application's lifespan around a block."""
 
     def __init__(self, app: Callable[..., Awaitable[None]], scope: Scope) -> None:
@@ -255,7 +258,7 @@ class Socket:
 
     line: Line = "socket"
     once = False
-    wire = None
+    wire: Callable[[bytes], None] | None = None
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -353,5 +356,3 @@ async def _write(carrier: Socket, send: Send) -> None:
         carrier.wake.clear()
         if not carrier.waiting and carrier.closing is None:
             await carrier.wake.wait()
-
-

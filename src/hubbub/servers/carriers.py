@@ -72,7 +72,7 @@ class Poll:
     line: Line = "poll"
     once = True
     full = False
-    wire = None
+    wire: Callable[[bytes], None] | None = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.body: asyncio.Future[bytes] = loop.create_future()
@@ -93,7 +93,7 @@ async def poll(host: Host, door: Door, request: Request, gone: Callable[[], Awai
         carrier = Poll(loop)
         connection.attach(carrier, loop.time())
     except HubbubError as error:
-            return door.protocol.refuse(error, request)
+        return door.protocol.refuse(error, request)
     if not carrier.body.done():
         left = asyncio.ensure_future(gone())
         try:
@@ -107,7 +107,9 @@ async def poll(host: Host, door: Door, request: Request, gone: Callable[[], Awai
     return connection.protocol.answer("poll", carrier.body.result())
 
 
-async def post(host: Host, door: Door, request: Request, chunks: Callable[[], Awaitable[tuple[bytes, bool]]]) -> Response:
+async def post(
+    host: Host, door: Door, request: Request, chunks: Callable[[], Awaitable[tuple[bytes, bool]]]
+) -> Response:
     """Take a body, as far as the limits go, and let the protocol understand it."""
     try:
         connection = admit(host, door, request)
@@ -119,7 +121,7 @@ async def post(host: Host, door: Door, request: Request, chunks: Callable[[], Aw
             text = body
         connection.receive(text, "post", asyncio.get_running_loop().time())
     except HubbubError as error:
-            return door.protocol.refuse(error, request)
+        return door.protocol.refuse(error, request)
     return connection.protocol.answer("post", b"")
 
 

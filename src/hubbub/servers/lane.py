@@ -43,7 +43,9 @@ class Lane(asyncio.Protocol):
     line: Line = "socket"
     once = False
 
-    def __init__(self, host: Host, proxies: Proxies, *, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
+    def __init__(
+        self, host: Host, proxies: Proxies, *, config: Any, server_state: Any, app_state: Any, _loop: Any = None
+    ) -> None:
         self._host = host
         self._proxies = proxies
         self._loop = asyncio.get_running_loop()
@@ -78,14 +80,13 @@ class Lane(asyncio.Protocol):
         self._heard = True
         now = self._loop.time()
         for event in reader.feed(data):
-            kind = type(event)
-            if kind is str or kind is bytes:
+            if type(event) is str or type(event) is bytes:
                 if connection is not None and not connection.ended:
                     self._receive(connection, event, now)
-            elif kind is Ping:
+            elif type(event) is Ping:
                 if not self._closing:
                     self.transport.write(pong_frame(event.payload))
-            elif kind is Close:
+            elif type(event) is Close:
                 self._closed_by_client(event)
             elif isinstance(event, ProtocolError):
                 self._fail(event)

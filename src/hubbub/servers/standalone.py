@@ -62,7 +62,9 @@ def prepare(app: Any, settings: Config, ready: Callable[[str], None]) -> tuple["
     try:
         config.load()
     except FileNotFoundError as error:
-        raise UsageError(f"The certificate cannot be read: there is no file {error.filename or settings.ssl_certfile}.") from None
+        raise UsageError(
+            f"The certificate cannot be read: there is no file {error.filename or settings.ssl_certfile}."
+        ) from None
     except (ssl.SSLError, OSError) as error:
         raise UsageError(f"The certificate cannot be used: {_plain(error)}.") from None
     return Server(config, app, ready), listen(settings.host, settings.port)
@@ -93,7 +95,9 @@ class Server(uvicorn.Server):
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises UsageError, in one sentence, when that cannot be had."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
     except (socket.gaierror, UnicodeError):
         raise UsageError(f"There is no host {host!r} to listen on.") from None
     listener = socket.socket(family, kind, protocol)
