@@ -136,6 +136,7 @@ async function changeName() {
   if (!name || name === me.name) return;
   keep("name", name);
   rename(name);
+  composer.focus();
 }
 
 function rename(name) {
@@ -147,7 +148,6 @@ function rename(name) {
     else room.rename(name);
   }
   list.update();
-  composer.focus();
 }
 
 async function copyLink() {

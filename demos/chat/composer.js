@@ -39,6 +39,8 @@ export class Composer {
 
   focus() {
     area.focus();
+    // A dialog that was closed by a click has given the focus back, but in Chromium no place to write at.
+    area.setSelectionRange(area.value.length, area.value.length);
   }
 
   #send(event) {

@@ -27,7 +27,7 @@ export function drawRooms(rooms, current, close) {
       link.querySelector("bdi").textContent = room.name;
       link.classList.toggle("unread", room.unread > 0);
       link.querySelector(".count").textContent = room.unread > 99 ? "99+" : room.unread || "";
-      link.querySelector(".count-what").textContent = room.unread ? " unread" : "";
+      if (room.unread) link.setAttribute("aria-label", `${room.name}, ${room.unread} unread`);
       leave.hidden = rooms.length === 1;
       leave.setAttribute("aria-label", `Leave ${room.name}`);
       leave.addEventListener("click", () => close(room.name));
