@@ -13,7 +13,7 @@ from bench.fanout import FANOUT
 from bench.idle import IDLE
 from bench.install import install
 from bench.machine import describe
-from bench.processes import Failed, pin_load
+from bench.processes import Failed, make_room
 from bench.report import grids, middle, save
 from bench.roster import Peer
 from bench.scenario import Figures, Scenario
@@ -36,7 +36,7 @@ def main() -> int:
     about = describe() | {"runs": f"{options.runs} of {options.seconds:g} s each, the median"}
     for name, fact in about.items():
         console.print(f"  {name}: {fact}")
-    pin_load()
+    make_room()
     complete = not missing
     for scenario in chosen:
         able = [peer for peer in scenario.peers if peer.name in peers and not missing.keys() & peer.needs]

@@ -4,12 +4,11 @@ Rules:
 
 1. Nothing is parsed. All frames of a run have one size, so bytes divided by that size are messages, and the number of
    whole frames that a client has had says which one it is waiting for.
-2. One thread, one epoll, one buffer for all reads; the collector is off while it counts.
+2. One thread, one epoll, one buffer for all reads, and no garbage collector.
 3. The work in flight is bounded by a window, so a server is never asked for more than it has answered plus that.
 4. What the generator itself costs is part of its result: a run in which it had no headroom says so.
 """
 
-import gc
 import select
 import time
 from array import array
@@ -45,22 +44,15 @@ class Flow:
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
     """Seconds from just before the write to just after the read, of the messages that were timed."""
 
-    def quantile(self, share: float) -> float:
-        ordered = sorted(self.latencies)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
-
 
 @contextmanager
 def _timed() -> Iterator[Flow]:
     flow = Flow()
-    gc.collect()
-    gc.disable()
     began, worked = time.perf_counter(), time.process_time()
     try:
         yield flow
     finally:
         flow.seconds, flow.own_cpu = time.perf_counter() - began, time.process_time() - worked
-        gc.enable()
 
 
 def _begin(clients: Sequence[Client]) -> tuple[select.epoll, dict[int, Read]]:
