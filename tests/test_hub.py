@@ -13,7 +13,7 @@ from hubbub.history import Keep
 from hubbub.hub import Envelope, Hub, seal, unseal
 from hubbub.limits import Limits
 from hubbub.messages import encode
-from hubbub.protocols.base import Dialect, Protocol, Session
+from hubbub.protocols.base import Dialect, Protocol, Request, Session
 
 ENCODED = []
 
@@ -96,7 +96,7 @@ class Office:
         session = Session(str(number), str(number), self.limits, 0.0)
         connection = Connection(self, Spoken(session, DIALECTS[number % 2]), session.key, session.id)
         recorder = Recorder(wired)
-        connection.attach(recorder, 0.0)
+        connection.attach(recorder, 0.0, Request("GET", "/"))
         return connection, recorder
 
 

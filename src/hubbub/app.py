@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import msgspec
+
 from hubbub import brokers, protocols
 from hubbub.auth import Origins
 from hubbub.blueprint import Blueprint
@@ -221,17 +223,21 @@ class App:
 
     # -- what the servers ask --------------------------------------------------------------------------------------
 
-    def connect(self, protocol: type[Protocol], request: Request) -> Connection:
-        """A new client. Raises what its protocol raises of the request."""
-        now = self._loop.time()
-        key, id = secrets.token_urlsafe(16), secrets.token_urlsafe(12)
-        conversation = protocol(Session(key, id, self.limits, now))
-        connection = Connection(self, conversation, key, id, request.client)
-        commands = conversation.open(request, now)
-        self.connections[id] = connection
+    def session(self) -> Session:
+        return Session(secrets.token_urlsafe(16), secrets.token_urlsafe(12), self.limits, self._loop.time())
+
+    def connect(self, protocol: type[Protocol], request: Request, key: str | None = None) -> Connection:
+        """A new client, whose session may have a ``key`` already. Raises what its protocol raises of the request."""
+        session = self.session()
+        if key is not None:
+            session = msgspec.structs.replace(session, key=key)
+        conversation = protocol(session)
+        connection = Connection(self, conversation, session.key, session.id, request.client)
+        commands = conversation.open(request, session.now)
+        self.connections[session.id] = connection
         if self.routes.has_sessions(protocol):
-            self._sessions[key] = connection
-        connection.run(commands, now)
+            self._sessions[session.key] = connection
+        connection.run(commands, session.now)
         return connection
 
     def find(self, key: str) -> Connection:

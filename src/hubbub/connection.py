@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import msgspec
+
 from hubbub.deadlines import Deadlines
 from hubbub.errors import Conflict, Disconnect, HubbubError, ProtocolError, TimedOut, TooMany, TooSlow
 from hubbub.limits import Limits, TokenBucket
-from hubbub.messages import Answer, Bye, Command, Frame, Message, Reply
-from hubbub.protocols.base import Line
+from hubbub.messages import Answer, Bye, Command, Frame, Join, Message, Reply, Send
+from hubbub.protocols.base import Line, Request
 from hubbub.protocols.base import Protocol as Conversation
 
 if TYPE_CHECKING:
@@ -67,6 +69,10 @@ class Desk(Protocol):
         """Its last word has left, or never will: its key may be forgotten. Called once, after ``ended``."""
 
 
+class Question(asyncio.Future[Reply]):
+    """The ``ref`` of a command whose reply is waited for here, and is no message to the client."""
+
+
 class Waiting(NamedTuple):
     """Frames in the outbox. ``policy`` says what may be done with them when it overflows, ``key`` which later ones
     replace them."""
@@ -85,9 +91,9 @@ class Connection:
     """
 
     __slots__ = (
-        "__weakref__", "_bucket", "_carriers", "_lingers", "_outbox", "_parting", "_refused", "_stalled", "_waiting",
-        "calls", "client", "deadline", "desk", "ended", "id", "identity", "key", "memberships", "protocol", "topics",
-        "wire",
+        "__weakref__", "_bucket", "_carriers", "_lingers", "_outbox", "_parting", "_questions", "_refused", "_stalled",
+        "_waiting", "calls", "client", "deadline", "desk", "ended", "id", "identity", "key", "memberships", "protocol",
+        "topics", "wire",
     )  # fmt: skip
 
     def __init__(self, desk: Desk, protocol: Conversation, key: str, id: str, client: str = "") -> None:
@@ -111,6 +117,7 @@ class Connection:
         self._refused = 0
         self._lingers = False
         self._parting: HubbubError | None = None
+        self._questions: set[asyncio.Future[Reply]] | None = None
 
     # -- what the servers call ---------------------------------------------------------------------------------------
 
@@ -129,7 +136,7 @@ class Connection:
             self._watch()
 
     def receive(self, data: Frame, line: Line, now: float) -> None:
-        """A message, or the body of a request. Raises ProtocolError after ending the connection by it."""
+        """A message. Raises ProtocolError after ending the connection by it."""
         try:
             commands = self.protocol.receive(data, line, now)
         except ProtocolError as error:
@@ -137,13 +144,35 @@ class Connection:
             raise
         self.run(commands, now)
 
-    def attach(self, carrier: Carrier, now: float) -> None:
+    def post(self, request: Request, data: Frame, now: float) -> None:
+        """The body of a request. Raises ProtocolError after ending the connection by it."""
+        try:
+            commands = self.protocol.post(request, data, now)
+        except ProtocolError as error:
+            self.end(error, "protocol error")
+            raise
+        self.run(commands, now)
+
+    def ask(self, command: Join | Send, now: float) -> asyncio.Future[Reply]:
+        """Do this; its reply is the result instead of a message to the client. Raises Disconnect when the client goes
+        first."""
+        question = Question(loop=asyncio.get_running_loop())
+        if self._questions is None:
+            self._questions = set()
+        self._questions.add(question)
+        question.add_done_callback(self._questions.discard)
+        self.run((msgspec.structs.replace(command, ref=question),), now)
+        if self.ended and not question.done():
+            question.set_exception(Disconnect("the client is gone"))
+        return question
+
+    def attach(self, carrier: Carrier, now: float, request: Request) -> None:
         """A line to the client is there. Raises Conflict when it is not wanted, ProtocolError when the client had no
         right to open it: then the connection has ended."""
-        if self.ended and not self._lingers:
+        if self.ended and (not self._lingers or carrier.line == "post"):
             raise Conflict("this session is over")
         try:
-            self.protocol.attach(carrier.line, now)
+            self.protocol.attach(carrier.line, now, request)
         except ProtocolError as error:
             self.end(error, "protocol error")
             raise
@@ -177,7 +206,10 @@ class Connection:
 
     def tell(self, message: Message) -> None:
         """Tell the client something, after all that it was told before."""
-        if not self.ended:
+        if isinstance(message, Reply) and isinstance(message.to.ref, Question):
+            if not message.to.ref.done():
+                message.to.ref.set_result(message)
+        elif not self.ended:
             frames = self.protocol.send(message)
             if frames:
                 self.desk.queue(self, frames)
@@ -208,9 +240,12 @@ class Connection:
                 continue
             packed = self.protocol.pack(self._take() if line == self.protocol.line else (), line)
             if packed:
-                if carrier.once:
+                spent = line == "stream" and self.protocol.spent
+                if carrier.once or spent:
                     del self._carriers[line]
                 carrier.write(packed)
+                if spent:
+                    carrier.close([], 1000, "")
         self._settle()
 
     @property
@@ -231,7 +266,7 @@ class Connection:
             self.drain()
         self.ended = True
         self.deadline = None
-        told = reason == "closed" or isinstance(error, Disconnect)
+        told = (reason == "closed" or isinstance(error, Disconnect)) and not self.protocol.one_shot
         lingers = told and self.protocol.line != "socket" and self.protocol.line not in self._carriers
         for carrier in tuple(self._carriers.values()):
             self._part(carrier, error)
@@ -240,6 +275,9 @@ class Connection:
         for future in (self.calls or {}).values():
             if not future.done():
                 future.set_exception(error if isinstance(error, Disconnect) else Disconnect("the client is gone"))
+        for question in self._questions or ():
+            if not question.done():
+                question.set_exception(error if isinstance(error, Disconnect) else Disconnect("the client is gone"))
         self.desk.ended(self, reason)
         if lingers:
             self._lingers, self._parting = True, error

@@ -141,7 +141,7 @@ def test_a_second_poll_closes_the_session():
     conversation = polling()
     conversation.attach("poll")
     with pytest.raises(ProtocolError) as error:
-        conversation.protocol.attach("poll", conversation.now)
+        conversation.protocol.attach("poll", conversation.now, conversation.request)
     assert EngineIO.refuse(error.value, request()).status == 400
     conversation.end(error.value)
     assert conversation.heard("poll") == ["1"]
@@ -283,7 +283,7 @@ def test_what_is_held_goes_out_before_the_goodbye():
     conversation = polling()
     fill(conversation, 18)
     conversation.poll()
-    conversation.protocol.attach("poll", conversation.now)
+    conversation.protocol.attach("poll", conversation.now, conversation.request)
     assert conversation.protocol.close(Kicked(), "poll")[0] == ["416x\x1e417x\x1e1"]
     assert conversation.protocol.pack((), "poll") == []
 
@@ -318,13 +318,14 @@ steps = st.lists(
 @given(st.booleans(), steps)
 @settings(max_examples=300, deadline=None)
 def test_whatever_happens_in_whatever_order_only_the_contracts_errors_leave(over_websocket, steps):
-    protocol = Conversation(EngineIO, websocket() if over_websocket else request(), SUITE).protocol
+    asked = websocket() if over_websocket else request()
+    protocol = Conversation(EngineIO, asked, SUITE).protocol
     now = 1_000.0
     for step, line, data in steps:
         try:
             match step:
                 case "attach":
-                    protocol.attach(line, now)
+                    protocol.attach(line, now, asked)
                 case "detach":
                     protocol.detach(line, now)
                 case "say":

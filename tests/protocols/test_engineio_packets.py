@@ -23,7 +23,7 @@ from tests.protocols.engineio_clients import (
 def test_a_payload_is_echoed_over_polling(payload):
     conversation = polling()
     echo(conversation, conversation.say(payload, "post"))
-    assert conversation.protocol.answer("post", b"").body == b"ok"
+    assert conversation.protocol.answer("post", b"", conversation.request).body == b"ok"
     assert body(conversation.poll()) == payload
 
 

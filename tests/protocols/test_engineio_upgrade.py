@@ -76,7 +76,7 @@ def test_after_the_upgrade_requests_are_refused_and_the_session_lives_on():
     conversation = upgraded()
     for line in ("poll", "post", "socket"):
         with pytest.raises(Conflict) as error:
-            conversation.protocol.attach(line, conversation.now)
+            conversation.protocol.attach(line, conversation.now, conversation.request)
         assert EngineIO.refuse(error.value, request()).status == 400
     echo(conversation, conversation.say("4hello"))
     assert conversation.heard() == ["4hello"]
@@ -173,7 +173,7 @@ def test_kicking_right_after_the_upgrade_loses_nothing():
     conversation.attach("socket")
     conversation.say("2probe")
     conversation.heard()
-    protocol.attach("poll", conversation.now)
+    protocol.attach("poll", conversation.now, conversation.request)
     protocol.receive("5", "socket", conversation.now)
     assert protocol.close(Kicked(), "poll")[0] == ["6"]
     assert protocol.close(Kicked(), "socket")[0] == []

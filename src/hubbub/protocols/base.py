@@ -9,8 +9,9 @@ The life of one conversation, as the servers drive it:
     key = SomeProtocol.session(request)     which conversation does this request belong to? None: a new one
     protocol = SomeProtocol(session)        (new only)
     commands = protocol.open(request, now)  what URL and headers alone ask for (new only)
-    protocol.attach("poll", now)            a line to the client is there ...
-    commands = protocol.receive(data, "poll", now)
+    protocol.attach("poll", now, request)   a line to the client is there ...
+    commands = protocol.receive(data, "socket", now)
+    commands = protocol.post(request, data, now)
     frames = protocol.send(message)         ... frames queue in the connection's outbox ...
     protocol.pack(frames, "poll")           ... and leave on a line, owed control frames first
     commands = protocol.detach("poll")      the line is gone
@@ -22,6 +23,8 @@ A *line* is a way to write to the client (the design calls the server's end of i
     stream   one HTTP response that goes on: frames as they come
     poll     one HTTP response that ends: all frames there are, in one body
     post     one HTTP request body: nothing is written but its answer
+    exchange one HTTP request that asks something, and whose response is the reply
+    page     one HTTP response that needs no conversation
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,9 +34,11 @@ import msgspec
 
 from hubbub.errors import Disconnect, HubbubError
 from hubbub.limits import Limits
-from hubbub.messages import Command, Frame, Message, Publication
+from hubbub.messages import Command, Frame, Join, Message, Publication, Reply, Send
 
-Line = Literal["socket", "stream", "poll", "post"]
+Line = Literal["socket", "stream", "poll", "post", "exchange", "page"]
+Stranger = Literal["refuse", "adopt", "renew"]
+"""What a request with a key that nobody knows gets: a refusal, a new conversation of that key, or one of a new key."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -63,7 +68,7 @@ class Response(msgspec.Struct, frozen=True):
 
 class Route(msgspec.Struct, frozen=True):
     """A row of a protocol's table: requests of this method and path are this line. ``{name}`` stands for one
-    segment of the path."""
+    segment of the path. Where a POST is a ``poll`` or a ``stream``, its body is read and dropped."""
 
     method: str
     path: str
@@ -99,6 +104,9 @@ class Protocol:
     subprotocols: ClassVar[tuple[str, ...]] = ()
     """WebSocket subprotocols that this protocol can agree to, best first."""
 
+    one_shot: ClassVar[bool] = False
+    """Whether each request is a conversation of its own, over when its response is."""
+
     websocket_pings: ClassVar[bool] = False
     """Whether the server's WebSocket layer is to ask silent clients for a sign of life (RFC 6455, section 5.5.2):
     for protocols that have no heartbeat of their own."""
@@ -112,7 +120,23 @@ class Protocol:
     """True while ``pack`` would give back, for ``line``, just the frames that it was given: nothing is owed. The hub
     may then write joined bytes without asking."""
 
+    spent: bool = False
+    """True after a ``pack`` for a stream that is to be its last: the server ends that response. The next ``attach``
+    begins another."""
+
     def __init__(self, session: Session) -> None:
+        raise NotImplementedError
+
+    # -- before there is a conversation --------------------------------------------------------------------------------
+
+    @classmethod
+    def accepts(cls, request: Request) -> bool:
+        """Whether this request is for us, where several protocols share a path: the first that says so gets it."""
+        return True
+
+    @classmethod
+    def page(cls, request: Request, session: Session) -> Response:
+        """The answer to a request on the line ``page``. ``session`` brings time, chance and limits. Raises Refused."""
         raise NotImplementedError
 
     @classmethod
@@ -124,24 +148,52 @@ class Protocol:
         return None
 
     @classmethod
+    def stranger(cls, request: Request) -> Stranger:
+        """What a request whose key nobody knows gets."""
+        return "refuse"
+
+    @classmethod
     def refuse(cls, error: HubbubError, request: Request) -> Response:
         """The HTTP answer to a request that has no conversation, or whose conversation ended by it."""
         return Response(error.status, error.reason.encode())
+
+    # -- exchanges -----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def exchange(cls, request: Request, data: bytes, known: bool) -> Sequence[Join | Send]:
+        """What this request asks, in order: the first that is refused, or else the last one, makes the response.
+        ``known`` says that it speaks for a client that has a conversation already.
+
+        Raises ProtocolError or Refused.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def respond(cls, reply: Reply, request: Request) -> Response:
+        """The response that tells of the reply."""
+        raise NotImplementedError
+
+    # -- a conversation ------------------------------------------------------------------------------------------------
 
     def open(self, request: Request, now: float) -> Sequence[Command]:
         """What URL and headers alone ask for."""
         return ()
 
-    def attach(self, line: Line, now: float) -> None:
-        """A line is there. Raises Conflict to have just this line closed, ProtocolError to end the conversation."""
+    def attach(self, line: Line, now: float, request: Request) -> None:
+        """A line is there, by this request. Raises Conflict to have just this line closed, ProtocolError to end the
+        conversation."""
 
     def detach(self, line: Line, now: float) -> Sequence[Command]:
         """A line is gone without having been answered. A Bye ends the conversation."""
         return ()
 
     def receive(self, data: Frame, line: Line, now: float) -> Sequence[Command]:
-        """Understand one message, or one request's body. Only ProtocolError may leave."""
+        """Understand one message. Only ProtocolError may leave."""
         raise NotImplementedError
+
+    def post(self, request: Request, data: Frame, now: float) -> Sequence[Command]:
+        """Understand the body of a request on the line ``post``. Only ProtocolError may leave."""
+        return self.receive(data, "post", now)
 
     def send(self, message: Message) -> tuple[Frame, ...]:
         """What the client is told."""
@@ -154,9 +206,9 @@ class Protocol:
         """
         return list(frames)
 
-    def answer(self, line: Line, body: bytes) -> Response:
-        """The HTTP response around ``body`` (for ``stream``: only its status and headers count). For ``post``, the
-        answer to a body that was understood."""
+    def answer(self, line: Line, body: bytes, request: Request) -> Response:
+        """The HTTP response around ``body``: for ``stream``, the beginning of one, asked for when its first piece is
+        there. For ``post``, the answer to a body that was understood."""
         return Response(body=body)
 
     def close(self, error: HubbubError, line: Line) -> tuple[list[Frame], int]:

@@ -116,11 +116,11 @@ class EngineIO(Protocol):
         status = 400 if isinstance(error, NotFound) else error.status
         return Response(status, msgspec.json.encode({"code": code, "message": reason}), "application/json")
 
-    def answer(self, line: Line, body: bytes) -> Response:
+    def answer(self, line: Line, body: bytes, request: Request) -> Response:
         # "To indicate success, the server MUST return an HTTP 200 response, with the string `ok` in the response body."
         if line == "poll" and self._stray:
             error = Conflict("this session has moved to its WebSocket")
-            return self.refuse(error, Request("GET", self.path))
+            return self.refuse(error, request)
         return Response(body=b"ok" if line == "post" else body, headers=(("cache-control", "no-store"),))
 
     # -- lines -------------------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ class EngineIO(Protocol):
         self._schedule()
         return (Join(TOPIC),)
 
-    def attach(self, line: Line, now: float) -> None:
+    def attach(self, line: Line, now: float, request: Request) -> None:
         if self.deadline is not None and now >= self.deadline and (self._pinged or now >= self._due):
             raise ProtocolError("this session has timed out")
         if line == "socket":

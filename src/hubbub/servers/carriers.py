@@ -1,23 +1,26 @@
-"""The server's end of each line, apart from how bytes come in: what a poll is, what a POST is, who may come in.
+"""The server's end of each line, apart from how bytes come and go; and who may come in.
 
 Nothing here knows ASGI or transports; both lanes stand on it.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from hubbub.auth import Origins
 from hubbub.connection import Connection
-from hubbub.errors import Forbidden, HubbubError, NotFound, ProtocolError, TooBig
+from hubbub.errors import Forbidden, NotFound
 from hubbub.history import Position
 from hubbub.limits import Limits
 from hubbub.messages import Frame
-from hubbub.protocols.base import Line, Request, Response
+from hubbub.protocols.base import Line, Request, Session
 from hubbub.protocols.base import Protocol as Conversation
 from hubbub.servers.files import Files
 from hubbub.servers.routes import Door, Routes
+
+PENDING = 65_536
+"""Bytes handed to the server and not yet taken by it at which a line counts as full: asyncio's own mark."""
 
 
 class Host(Protocol):
@@ -39,8 +42,11 @@ class Host(Protocol):
     def dismiss(self) -> None:
         """Tell every client to come back later, and close its lines."""
 
-    def connect(self, protocol: type[Conversation], request: Request) -> Connection:
-        """A new client."""
+    def session(self) -> Session:
+        """What a new conversation is given."""
+
+    def connect(self, protocol: type[Conversation], request: Request, key: str | None = None) -> Connection:
+        """A new client, whose session may have a ``key`` already."""
 
     def find(self, key: str) -> Connection:
         """The client of a session. Raises NotFound."""
@@ -52,18 +58,32 @@ class Host(Protocol):
         """Tell the operator of a fault."""
 
 
+# -- who may come in --------------------------------------------------------------------------------------------------
+
+
 def admit(host: Host, door: Door, request: Request) -> Connection:
     """The client this request belongs to, known or new. Raises HubbubError: ``Conversation.refuse`` says it."""
     if not host.origins.allows(request.headers.get("origin"), request.headers.get("host")):
         raise Forbidden("pages of this origin may not connect")
     key = door.protocol.session(request)
-    return host.connect(door.protocol, request) if key is None else host.find(key)
+    if key is None:
+        return host.connect(door.protocol, request)
+    try:
+        return host.find(key)
+    except NotFound:
+        stranger = door.protocol.stranger(request)
+        if stranger == "refuse":
+            raise
+        return host.connect(door.protocol, request, key if stranger == "adopt" else None)
 
 
 def subprotocol(protocol: type[Conversation], headers: Mapping[str, str]) -> str | None:
     """The WebSocket subprotocol both sides speak, by the server's preference (RFC 6455, section 4.2.2)."""
     offered = {name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")}
     return next((name for name in protocol.subprotocols if name in offered), None)
+
+
+# -- the server's ends ------------------------------------------------------------------------------------------------
 
 
 class Poll:
@@ -85,73 +105,61 @@ class Poll:
         self.write(frames)
 
 
-async def poll(host: Host, door: Door, request: Request, gone: Callable[[], Awaitable[Any]]) -> Response | None:
-    """Answer a GET as soon as there is something to say. None when the client went away first (``gone``)."""
-    loop = asyncio.get_running_loop()
-    try:
-        connection = admit(host, door, request)
-        carrier = Poll(loop)
-        connection.attach(carrier, loop.time())
-    except HubbubError as error:
-        return door.protocol.refuse(error, request)
-    if not carrier.body.done():
-        left = asyncio.ensure_future(gone())
-        try:
-            await asyncio.wait((carrier.body, left), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            left.cancel()
-            if not carrier.body.done():
-                connection.detach(carrier, loop.time())
-    if not carrier.body.done():
-        return None
-    return connection.protocol.answer("poll", carrier.body.result())
+class Post:
+    """One request whose body is on its way. Nothing is written to it."""
+
+    line: Line = "post"
+    once = True
+    full = False
+    wire: Callable[[bytes], None] | None = None
+
+    def write(self, frames: list[Frame]) -> None:
+        """Its answer is the server's."""
+
+    def close(self, frames: list[Frame], code: int, reason: str) -> None:
+        """It ends with its answer."""
 
 
-async def post(
-    host: Host, door: Door, request: Request, chunks: Callable[[], Awaitable[tuple[bytes, bool]]]
-) -> Response:
-    """Take a body, as far as the limits go, and let the protocol understand it."""
-    try:
-        connection = admit(host, door, request)
-        body = await read_body(request, chunks, host.limits.message)
-        text: Frame
-        try:
-            text = body.decode()
-        except UnicodeDecodeError:
-            text = body
-        connection.receive(text, "post", asyncio.get_running_loop().time())
-    except HubbubError as error:
-        return door.protocol.refuse(error, request)
-    return connection.protocol.answer("post", b"")
+class Queue:
+    """A line that goes on. Its frames wait in a queue that one task empties, as fast as the server takes them."""
 
+    once = False
+    wire: Callable[[bytes], None] | None = None
 
-async def read_body(request: Request, chunks: Callable[[], Awaitable[tuple[bytes, bool]]], limit: int) -> bytes:
-    """The whole body. Raises TooBig as soon as it is, ProtocolError when it takes too long."""
-    announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced[:18]) > limit:
-        raise TooBig(f"more than {limit} bytes")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(15):  # a body of 1 MB at 64 kB/s, a poor line by any measure, takes as long
-            more = True
-            while more:
-                chunk, more = await chunks()
-                body += chunk
-                if len(body) > limit:
-                    raise TooBig(f"more than {limit} bytes")
-    except TimeoutError:
-        raise ProtocolError("the body took too long") from None
-    return bytes(body)
+    def __init__(self, connection: Connection, line: Line) -> None:
+        self.connection = connection
+        self.line = line
+        self.full = False
+        self.waiting: deque[Frame] = deque()
+        self.size = 0
+        self.closing: tuple[int, str] | None = None
+        self._wake = asyncio.Event()
 
+    def write(self, frames: list[Frame]) -> None:
+        self.waiting.extend(frames)
+        self.size += sum(map(len, frames))
+        self._wake.set()
+        if not self.full and self.size > PENDING:
+            self.full = True
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self.connection.flowing, self, loop.time())
 
-def refuse_method(door: Door, request: Request) -> Response:
-    """The protocol's own answer to a method it has no row for."""
-    return door.protocol.refuse(ProtocolError("Bad handshake method"), request)
+    def close(self, frames: list[Frame], code: int, reason: str) -> None:
+        self.write(frames)
+        self.closing = (code, reason)
 
+    async def next(self) -> Frame | None:
+        """The next frame to write, when there is one; None when the line is to be closed."""
+        while not self.waiting:
+            if self.closing is not None:
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+        return self.waiting.popleft()
 
-def find_file(host: Host, request: Request) -> Path:
-    """Raises NotFound."""
-    file = host.files.find(request.path)
-    if file is None or request.method not in ("GET", "HEAD"):
-        raise NotFound(f"there is nothing at {request.path}")
-    return file
+    def sent(self, frame: Frame) -> None:
+        """The server took it."""
+        self.size -= len(frame)
+        if self.full and self.size <= PENDING // 4:
+            self.full = False
+            self.connection.flowing(self, asyncio.get_running_loop().time())

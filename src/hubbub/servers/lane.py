@@ -18,15 +18,12 @@ from hubbub.errors import Conflict, HubbubError, ProtocolError
 from hubbub.messages import Frame
 from hubbub.protocols.base import Line, Request, Response
 from hubbub.servers import carriers
-from hubbub.servers.asgi import read_query, with_variables
-from hubbub.servers.carriers import Host
+from hubbub.servers.asgi import read_query
+from hubbub.servers.carriers import PENDING, Host
 from hubbub.servers.handshake import Handshake, reject
 from hubbub.servers.proxies import Proxies
 from hubbub.servers.routes import Door
 from hubbub.servers.websocket import Close, FrameReader, Ping, close_frame, frame, ping_frame, pong_frame
-
-PENDING = 65_536
-"""Bytes in the transport at which the client counts as slow: asyncio's own mark."""
 
 FAREWELL = 5.0
 """Seconds a client has to answer a Close frame before the line is cut."""
@@ -154,11 +151,11 @@ class Lane(asyncio.Protocol):
         path, _, query = handshake.target.partition("?")
         values, repeated = read_query(query)
         request = Request("GET", unquote(path), values, handshake.headers, {}, scheme, client, repeated)
-        found = self._host.routes.find(request.path)
-        if found is None or "WEBSOCKET" not in found[0].routes:
+        door, request = self._host.routes.find(request)
+        if door is None or "WEBSOCKET" not in door.routes:
             self._hand_over(data)
             return
-        self._accept(handshake, found[0], with_variables(request, found[1]))
+        self._accept(handshake, door, request)
 
     def _hand_over(self, data: bytes) -> None:
         assert self._delegate is not None
@@ -183,7 +180,7 @@ class Lane(asyncio.Protocol):
         self.wire = self.transport.write
         now = self._loop.time()
         try:
-            connection.attach(self, now)
+            connection.attach(self, now, request)
         except (Conflict, ProtocolError) as error:
             self.close([], 1008, error.reason)
             return

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from hubbub.protocols.base import Protocol, Route
+import msgspec
+
+from hubbub.protocols.base import Protocol, Request, Route
 
 
 class Door(NamedTuple):
@@ -20,7 +22,7 @@ class Routes:
 
     def __init__(self, protocols: Iterable[type[Protocol]]) -> None:
         self.protocols = tuple(protocols)
-        self._exact: dict[str, Door] = {}
+        self._exact: dict[str, list[Door]] = {}
         self._patterns: list[tuple[re.Pattern[str], Door]] = []
         for protocol in self.protocols:
             for path in dict.fromkeys(route.path for route in protocol.routes):
@@ -33,25 +35,26 @@ class Routes:
 
     def _add(self, path: str, door: Door) -> None:
         if "{" not in path:
-            self._exact[path] = door
+            self._exact.setdefault(path, []).append(door)
             return
         pieces = re.split(r"\{(\w+)\}", path)
         source = "".join(f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces))
         self._patterns.append((re.compile(source), door))
 
-    def find(self, path: str) -> tuple[Door, Mapping[str, str]] | None:
-        """The door at this path, and what the braces in it stood for."""
-        path = path.rstrip("/")
-        door = self._exact.get(path)
-        if door is not None:
-            return door, {}
+    def find(self, request: Request) -> tuple[Door | None, Request]:
+        """The door for this request, and the request with what the braces in the door's path stood for. Exact paths go
+        before patterns, and protocols in their order."""
+        path = request.path.rstrip("/")
+        for door in self._exact.get(path, ()):
+            if door.protocol.accepts(request):
+                return door, request
         for pattern, door in self._patterns:
             found = pattern.fullmatch(path)
-            if found is not None:
-                return door, found.groupdict()
-        return None
+            if found is not None and door.protocol.accepts(request):
+                return door, msgspec.structs.replace(request, variables=found.groupdict())
+        return None, request
 
     @staticmethod
     def has_sessions(protocol: type[Protocol]) -> bool:
         """Whether later requests must find the conversation again."""
-        return any(route.line != "socket" for route in protocol.routes)
+        return not protocol.one_shot and any(route.line not in ("socket", "page") for route in protocol.routes)

@@ -7,7 +7,7 @@ where ``start`` gives a conversation that has just begun, and the samples are wh
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from hubbub.errors import (
     Banned,
@@ -60,15 +60,18 @@ class Conversation:
         self.code: int | None = None
         self._outbox: list[Frame] = []
         self._lines: dict[Line, list[Frame]] = {}
+        self.request = request
         self.protocol = protocol(Session(key, id, limits, now))
         self._run(self.protocol.open(request, now))
 
     # -- the client ------------------------------------------------------------------------------------------------
 
-    def attach(self, line: Line) -> None:
-        """The client opens a line. Raises Conflict or ProtocolError, as the protocol does; by the latter it ends."""
+    def attach(self, line: Line, request: Request | None = None) -> None:
+        """The client opens a line, by a request like its first unless told otherwise.
+
+        Raises Conflict or ProtocolError, as the protocol does; by the latter it ends."""
         try:
-            self.protocol.attach(line, self.now)
+            self.protocol.attach(line, self.now, request or self.request)
         except ProtocolError as error:
             self.end(error)
             raise
@@ -105,7 +108,7 @@ class Conversation:
         if "poll" not in self._lines:
             self.attach("poll")
         body = self.heard("poll")
-        return self.protocol.answer("poll", str(body[0]).encode()) if body else None
+        return self.protocol.answer("poll", str(body[0]).encode(), self.request) if body else None
 
     # -- the server ------------------------------------------------------------------------------------------------
 
@@ -176,7 +179,7 @@ def _check_table(start: Callable[[], Conversation]) -> None:
     protocol = type(start().protocol)
     assert protocol.name and protocol.routes, "a protocol has a name and routes"
     for route in protocol.routes:
-        assert route.path.startswith("/") and route.line in ("socket", "stream", "poll", "post")
+        assert route.path.startswith("/") and route.line in get_args(Line)
 
 
 def _check_order(start: Callable[[], Conversation], samples: Sequence[tuple[Frame, Line]]) -> None:

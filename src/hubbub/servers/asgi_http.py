@@ -1,0 +1,141 @@
+"""The HTTP side of the portable lane: doors, files, health, and publishing from outside."""
+
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from hubbub.errors import HubbubError, Invalid, ProtocolError, Unauthorized
+from hubbub.protocols.base import Request, Response
+from hubbub.servers import requests
+from hubbub.servers.carriers import Host
+from hubbub.servers.routes import Door
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Incoming:
+    """A request, as ASGI has it: what ``requests.Incoming`` asks for. Every response gets ``headers``, too."""
+
+    def __init__(
+        self, request: Request, receive: Receive, send: Send, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        self.request = request
+        self._receive = receive
+        self._send = send
+        self._headers = headers
+
+    async def chunk(self) -> tuple[bytes, bool]:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ProtocolError("the request ended before its body did")
+        return message.get("body", b""), message.get("more_body", False)
+
+    async def gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def begin(self, response: Response) -> None:
+        await self._head(response, ())
+        await self.go_on(response.body, True)
+
+    async def go_on(self, piece: bytes, more: bool) -> None:
+        await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+
+    async def answer(self, response: Response) -> None:
+        """Send a whole response."""
+        bare = response.status in (204, 304)  # RFC 9110, section 8.6: a 204 has no Content-Length, a 304 another's
+        await self._head(response, () if bare else (("content-length", str(len(response.body))),))
+        await self.go_on(b"" if self.request.method == "HEAD" else response.body, False)
+
+    async def _head(self, response: Response, more: tuple[tuple[str, str], ...]) -> None:
+        fields = [*response.headers, *self._headers, *more]
+        if response.content_type:
+            fields.append(("content-type", response.content_type))
+        if not any(name == "cache-control" for name, _ in fields):
+            fields.append(("cache-control", "no-store"))
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+        await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
+
+
+async def serve(host: Host, door: Door | None, request: Request, receive: Receive, send: Send) -> bool:
+    """Answer this request. False, and nothing done, where it is not ours to answer."""
+    incoming = Incoming(request, receive, send, _cors(host, request, door) if door is not None else ())
+    response: Response | None
+    file = host.files.find(request.path) if request.method in ("GET", "HEAD") else None
+    if door is not None:
+        await host.start()
+        response = _options(door) if request.method == "OPTIONS" else await requests.respond(host, door, incoming)
+    elif request.path == "/hubbub/health":
+        response = Response(body=b"ok")
+    elif request.path == "/hubbub/publish" and request.method == "POST":
+        await host.start()
+        response = await _publish(host, incoming)
+    elif file is not None:
+        response = host.files.respond(file, request)
+    elif host.fallback is not None:
+        return False
+    else:
+        response = Response(404, b"There is nothing here.\n")
+    if response is not None:
+        await incoming.answer(response)
+    return True
+
+
+def _options(door: Door) -> Response:
+    return Response(204, content_type="", headers=(("allow", _methods(door)),))
+
+
+def _methods(door: Door) -> str:
+    return ", ".join((*(method for method in door.routes if method != "WEBSOCKET"), "OPTIONS"))
+
+
+def _cors(host: Host, request: Request, door: Door) -> tuple[tuple[str, str], ...]:
+    """Let a page of another origin read the answer, if it may connect: https://fetch.spec.whatwg.org/#http-cors-protocol"""
+    origin = request.headers.get("origin")
+    if origin is None or not host.origins.allows(origin, request.headers.get("host")):
+        return ()
+    headers: tuple[tuple[str, str], ...] = (
+        ("access-control-allow-origin", origin),
+        ("access-control-allow-credentials", "true"),
+        ("vary", "origin"),
+    )
+    if request.method == "OPTIONS":
+        asked = request.headers.get("access-control-request-headers", "content-type")
+        headers += (
+            ("access-control-allow-methods", _methods(door)),
+            ("access-control-allow-headers", asked[:1_000]),
+            ("access-control-max-age", "7200"),
+        )
+    return headers
+
+
+class _Publish(msgspec.Struct):
+    topic: str
+    event: str
+    payload: list[msgspec.Raw] = []
+
+
+async def _publish(host: Host, incoming: Incoming) -> Response:
+    """``POST /hubbub/publish``: publish from outside, with the secret."""
+    try:
+        given = incoming.request.headers.get("authorization", "")
+        if host.secret is None or not hmac.compare_digest(given.encode(), f"Bearer {host.secret}".encode()):
+            raise Unauthorized("this needs the server's secret")
+        body = await requests.read_body(incoming, host.limits.message)
+        asked = msgspec.json.decode(body, type=_Publish)
+        position = await host.publish(asked.topic, asked.event, *asked.payload)
+    except msgspec.MsgspecError as error:
+        return problem(Invalid(str(error)))
+    except HubbubError as error:
+        return problem(error)
+    told = msgspec.json.encode({"position": str(position) if position else None})
+    return Response(body=told, content_type="application/json")
+
+
+def problem(error: HubbubError) -> Response:
+    """RFC 9457, section 3."""
+    body = {"title": error.code.replace("_", " "), "status": error.status, "detail": error.reason, "code": error.code}
+    return Response(error.status, msgspec.json.encode(body), "application/problem+json")

@@ -1,0 +1,174 @@
+"""What becomes of an HTTP request at a door, line by line: a poll waits, a stream goes on, a post is understood, an
+exchange is done and answered, a page is just given.
+
+Nothing here knows ASGI: a server is what ``Incoming`` says of it.
+"""
+
+import asyncio
+from typing import Protocol
+
+from hubbub.connection import Connection
+from hubbub.errors import HubbubError, ProtocolError, TooBig
+from hubbub.messages import Frame
+from hubbub.protocols.base import Request, Response
+from hubbub.servers.carriers import Host, Poll, Post, Queue, admit
+from hubbub.servers.routes import Door
+
+SLOWEST = 15.0
+"""Seconds for a request's body. One of 1 MB at 64 kB/s, a poor line by any measure, takes as long."""
+
+
+class Incoming(Protocol):
+    """A request, as a server has it."""
+
+    request: Request
+
+    async def chunk(self) -> tuple[bytes, bool]:
+        """The next piece of the body, and whether there is more. Raises ProtocolError when there will be no more."""
+
+    async def gone(self) -> None:
+        """Return when the client has gone away."""
+
+    async def begin(self, response: Response) -> None:
+        """Send a response's status and headers, and its first piece. Raises OSError when the client has gone away."""
+
+    async def go_on(self, piece: bytes, more: bool) -> None:
+        """Send a further piece, and say whether it is the last. Raises as ``begin``."""
+
+
+async def respond(host: Host, door: Door, incoming: Incoming) -> Response | None:
+    """The response to this request; None where it has been sent already, or nobody is there to read it."""
+    request = incoming.request
+    route = door.routes.get(request.method)
+    try:
+        if route is None or route.line == "socket":
+            return door.protocol.refuse(ProtocolError("Bad handshake method"), request)
+        if route.line == "page":
+            return door.protocol.page(request, host.session())
+        if route.line == "post":
+            return await post(host, door, incoming)
+        if route.line == "exchange":
+            return await exchange(host, door, incoming)
+        if request.method == "POST":  # a client that asks by POST has nothing to say all the same
+            await read_body(incoming, host.limits.message)
+        return await (stream if route.line == "stream" else poll)(host, door, incoming)
+    except HubbubError as error:
+        return door.protocol.refuse(error, request)
+
+
+async def poll(host: Host, door: Door, incoming: Incoming) -> Response | None:
+    """Answer as soon as there is something to say."""
+    loop, request = asyncio.get_running_loop(), incoming.request
+    connection = admit(host, door, request)
+    carrier = Poll(loop)
+    try:
+        connection.attach(carrier, loop.time(), request)
+        if not carrier.body.done():
+            await _first_of(carrier.body, incoming)
+        return connection.protocol.answer("poll", carrier.body.result(), request) if carrier.body.done() else None
+    finally:
+        if not carrier.body.done():
+            connection.detach(carrier, loop.time())
+        if door.protocol.one_shot:
+            connection.end(None, "closed")
+
+
+async def stream(host: Host, door: Door, incoming: Incoming) -> None:
+    """Answer for as long as both sides want it."""
+    loop, request = asyncio.get_running_loop(), incoming.request
+    connection = admit(host, door, request)
+    carrier = Queue(connection, "stream")
+    connection.attach(carrier, loop.time(), request)
+    writer = asyncio.ensure_future(_write(connection, carrier, incoming))
+    try:
+        await _first_of(writer, incoming)
+    finally:
+        connection.detach(carrier, loop.time())
+        writer.cancel()
+        await asyncio.wait((writer,))
+    if not writer.cancelled():
+        writer.result()
+
+
+async def _write(connection: Connection, carrier: Queue, incoming: Incoming) -> None:
+    begun = False
+    try:
+        while (frame := await carrier.next()) is not None:
+            piece = frame.encode() if isinstance(frame, str) else frame
+            if begun:
+                await incoming.go_on(piece, True)
+            else:
+                await incoming.begin(connection.protocol.answer("stream", piece, incoming.request))
+                begun = True
+            carrier.sent(frame)
+        if not begun:
+            await incoming.begin(connection.protocol.answer("stream", b"", incoming.request))
+        await incoming.go_on(b"", False)
+    except OSError:
+        pass  # the client is gone: ``gone`` says so too
+
+
+async def post(host: Host, door: Door, incoming: Incoming) -> Response:
+    """Take a body, as far as the limits go, and let the protocol understand it."""
+    loop, request = asyncio.get_running_loop(), incoming.request
+    connection = admit(host, door, request)
+    carrier = Post()
+    connection.attach(carrier, loop.time(), request)
+    try:
+        body = await read_body(incoming, host.limits.message)
+        connection.post(request, _as_frame(body), loop.time())
+    finally:
+        connection.detach(carrier, loop.time())
+    return connection.protocol.answer("post", b"", request)
+
+
+async def exchange(host: Host, door: Door, incoming: Incoming) -> Response:
+    """Do what a request asks, step by step; the last reply, or the first refusal, is the response."""
+    loop, request = asyncio.get_running_loop(), incoming.request
+    connection = admit(host, door, request)
+    known = not connection.protocol.one_shot
+    try:
+        body = await read_body(incoming, host.limits.message)
+        for command in door.protocol.exchange(request, body, known):
+            reply = await connection.ask(command, loop.time())
+            if reply.error is not None:
+                break
+    finally:
+        if not known:
+            connection.end(None, "closed")
+    return door.protocol.respond(reply, request)
+
+
+async def read_body(incoming: Incoming, limit: int) -> bytes:
+    """The whole body. Raises TooBig as soon as it is, ProtocolError when it takes too long."""
+    announced = incoming.request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced[:18]) > limit:
+        raise TooBig(f"more than {limit} bytes")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(SLOWEST):
+            more = True
+            while more:
+                chunk, more = await incoming.chunk()
+                body += chunk
+                if len(body) > limit:
+                    raise TooBig(f"more than {limit} bytes")
+    except TimeoutError:
+        raise ProtocolError("the body took too long") from None
+    return bytes(body)
+
+
+async def _first_of(work: "asyncio.Future[bytes] | asyncio.Task[None]", incoming: Incoming) -> None:
+    """Wait until this is done, or the client is gone."""
+    left = asyncio.ensure_future(incoming.gone())
+    try:
+        await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        left.cancel()
+
+
+def _as_frame(body: bytes) -> Frame:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body
