@@ -180,6 +180,9 @@ class Connection:
             self._part(carrier, self._parting)
             self._vanish()
             return
+        older = self._carriers.get(carrier.line)
+        if older is not None:  # the protocol lets a newer one replace it: its client has given it up, or will
+            older.close([], 1000, "replaced")
         self._carriers[carrier.line] = carrier
         self.drain()
         self._watch()

@@ -13,7 +13,7 @@ PATH, TOPIC = "/engine.io/", "engine.io/"
 def request(method="GET", headers=(), repeated=(), **query):
     query = {"EIO": "4", "transport": "polling"} | query
     given = {name: value for name, value in query.items() if value is not None}
-    return Request(method, PATH, given, dict(headers), repeated=frozenset(repeated))
+    return Request(method, PATH, given, dict(headers), repeated=dict.fromkeys(repeated, ("", "")))
 
 
 def websocket(**query):

@@ -42,8 +42,8 @@ Stranger = Literal["refuse", "adopt", "renew"]
 
 
 class Request(msgspec.Struct, frozen=True):
-    """An HTTP request, as far as a protocol may look at it. Header names are lower-case; of a repeated query
-    parameter ``query`` holds the first value and ``repeated`` names it."""
+    """An HTTP request, as far as a protocol may look at it. Header names are lower-case; of a query
+    parameter that came more than once ``query`` holds the first value, and ``repeated`` all."""
 
     method: str
     path: str
@@ -54,7 +54,7 @@ class Request(msgspec.Struct, frozen=True):
     scheme: str = "http"
     client: str = ""
     """The peer's address, after trusted proxies."""
-    repeated: frozenset[str] = frozenset()
+    repeated: Mapping[str, tuple[str, ...]] = {}
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -180,8 +180,8 @@ class Protocol:
         return ()
 
     def attach(self, line: Line, now: float, request: Request) -> None:
-        """A line is there, by this request. Raises Conflict to have just this line closed, ProtocolError to end the
-        conversation."""
+        """A line is there, by this request; it replaces an older one of its kind. Raises Conflict to have just this
+        line closed, ProtocolError to end the conversation."""
 
     def detach(self, line: Line, now: float) -> Sequence[Command]:
         """A line is gone without having been answered. A Bye ends the conversation."""

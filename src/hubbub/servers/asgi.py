@@ -45,27 +45,29 @@ def read_request(scope: Scope) -> Request:
     if root and path.startswith(root):
         path = path[len(root) :] or "/"
     client = scope.get("client")
+    query, repeated = read_query(scope.get("query_string", b"").decode("latin-1"))
     return Request(
         method=scope.get("method", "GET"),
         path=path,
-        query=(query := read_query(scope.get("query_string", b"").decode("latin-1")))[0],
-        repeated=query[1],
+        query=query,
+        repeated=repeated,
         headers=read_headers(scope["headers"]),
         scheme=scope.get("scheme", "http"),
         client=client[0] if client else "",
     )
 
 
-def read_query(text: str) -> tuple[dict[str, str], frozenset[str]]:
-    """The first value of each parameter, and the names that came more than once. More than 100 are cut off."""
+def read_query(text: str) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """The first value of each parameter, and all values of those that came more than once. More than 100 are cut
+    off."""
     query: dict[str, str] = {}
-    repeated = set()
+    repeated: dict[str, tuple[str, ...]] = {}
     for name, value in parse_qsl(text[:65_536], keep_blank_values=True)[:100]:
         if name in query:
-            repeated.add(name)
+            repeated[name] = (*repeated.get(name, (query[name],)), value)
         else:
             query[name] = value
-    return query, frozenset(repeated)
+    return query, repeated
 
 
 def read_headers(pairs: Any) -> dict[str, str]:
