@@ -178,7 +178,8 @@ class Connection:
             raise
         if self._lingers:
             self._part(carrier, self._parting)
-            self._vanish()
+            if not self.protocol.repeats_farewell:
+                self._vanish()
             return
         older = self._carriers.get(carrier.line)
         if older is not None:  # the protocol lets a newer one replace it: its client has given it up, or will
@@ -249,6 +250,9 @@ class Connection:
                 carrier.write(packed)
                 if spent:
                     carrier.close([], 1000, "")
+                if carrier.once or spent:
+                    self.protocol.answered(line, self.desk.deadlines.now())
+                    self._watch()
         self._settle()
 
     @property
@@ -260,7 +264,7 @@ class Connection:
     def end(self, error: HubbubError | None, reason: str) -> None:
         """End it: say so on every line in the protocol's own words, and close them. Once is enough.
 
-        A client between two polls is told at its next one, if that comes soon.
+        A client between two polls is told at its next one, if that comes soon; at every one, if the protocol says so.
         """
         if self.ended:
             return
@@ -269,11 +273,14 @@ class Connection:
             self.drain()
         self.ended = True
         self.deadline = None
+        again = self.protocol.repeats_farewell
         told = (reason == "closed" or isinstance(error, Disconnect)) and not self.protocol.one_shot
-        lingers = told and self.protocol.line != "socket" and self.protocol.line not in self._carriers
+        untold = told and self.protocol.line not in self._carriers
+        lingers = (untold or again) and self.protocol.line != "socket"
         for carrier in tuple(self._carriers.values()):
             self._part(carrier, error)
-        self._outbox = None
+        if not again:
+            self._outbox = None
         self._settle()
         for future in (self.calls or {}).values():
             if not future.done():
@@ -291,12 +298,12 @@ class Connection:
 
     def _part(self, carrier: Carrier, error: HubbubError | None) -> None:
         self._carriers.pop(carrier.line, None)
-        owed = self.protocol.pack((), carrier.line)
+        owed = self.protocol.pack(self._take() if carrier.line == self.protocol.line else (), carrier.line)
         last, code = self.protocol.close(error, carrier.line) if error is not None else ([], 1000)
         carrier.close(owed + last, code, error.reason if error is not None else "")
 
     def _vanish(self) -> None:
-        self._lingers, self._parting, self.deadline = False, None, None
+        self._lingers, self._parting, self.deadline, self._outbox = False, None, None, None
         self.desk.gone(self)
 
     def tick(self, now: float) -> None:

@@ -3,6 +3,7 @@
     HubbubError
     ├── UsageError          the developer's mistake, raised at the developer
     ├── ProtocolError       the client broke its protocol: its connection is closed
+    │   └── WrongMethod     this is asked with another HTTP method
     ├── Conflict            this line to the client is not wanted: the line is closed, the connection lives
     ├── Refused             one request is answered with an error: the connection lives
     │   ├── Invalid         the payload does not fit the handler's signature
@@ -57,6 +58,18 @@ class ProtocolError(HubbubError):
     def __init__(self, reason: str = "", close_code: int = 1002) -> None:
         super().__init__(reason)
         self.close_code = close_code
+
+
+class WrongMethod(ProtocolError):
+    """This is asked with another method."""
+
+    code = "wrong_method"
+    status = 405
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__()
+        self.allowed = allowed
+        """The methods that are, as the header ``Allow`` lists them."""
 
 
 class Conflict(HubbubError):

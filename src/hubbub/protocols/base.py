@@ -55,6 +55,8 @@ class Request(msgspec.Struct, frozen=True):
     client: str = ""
     """The peer's address, after trusted proxies."""
     repeated: Mapping[str, tuple[str, ...]] = {}
+    root: str = ""
+    """Where the application is mounted: what stands before ``path`` in the URL."""
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -64,6 +66,8 @@ class Response(msgspec.Struct, frozen=True):
     body: bytes = b""
     content_type: str = "text/plain; charset=UTF-8"
     headers: tuple[tuple[str, str], ...] = ()
+    more: tuple[bytes, ...] = ()
+    """Further pieces of the body, each sent by itself."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -73,6 +77,8 @@ class Route(msgspec.Struct, frozen=True):
     method: str
     path: str
     line: Line
+    protocol: "type[Protocol] | None" = None
+    """Whose conversation this is, where it is not that of whose table it stands in."""
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -106,6 +112,10 @@ class Protocol:
 
     one_shot: ClassVar[bool] = False
     """Whether each request is a conversation of its own, over when its response is."""
+
+    repeats_farewell: ClassVar[bool] = False
+    """Whether everyone who comes soon after the end is told of it on a line of their own, and not only who was between
+    two polls, once."""
 
     websocket_pings: ClassVar[bool] = False
     """Whether the server's WebSocket layer is to ask silent clients for a sign of life (RFC 6455, section 5.5.2):
@@ -183,6 +193,9 @@ class Protocol:
         """A line is there, by this request; it replaces an older one of its kind. Raises Conflict to have just this
         line closed, ProtocolError to end the conversation."""
 
+    def answered(self, line: Line, now: float) -> None:
+        """What ``pack`` gave last was all for this line, a ``poll`` or a spent ``stream``: it is gone."""
+
     def detach(self, line: Line, now: float) -> Sequence[Command]:
         """A line is gone without having been answered. A Bye ends the conversation."""
         return ()
@@ -192,7 +205,8 @@ class Protocol:
         raise NotImplementedError
 
     def post(self, request: Request, data: Frame, now: float) -> Sequence[Command]:
-        """Understand the body of a request on the line ``post``. Only ProtocolError may leave."""
+        """Understand the body of a request on the line ``post``. Only ProtocolError may leave, by which the
+        conversation ends, and Refused, by which just this request does."""
         return self.receive(data, "post", now)
 
     def send(self, message: Message) -> tuple[Frame, ...]:

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import msgspec
 
-from hubbub.errors import Conflict, Forbidden, HubbubError, NotFound, ProtocolError, Unauthorized
+from hubbub.errors import Conflict, Forbidden, HubbubError, NotFound, ProtocolError, Unauthorized, WrongMethod
 from hubbub.messages import Bye, Command, Frame, Join, Left, Message, Publication, Push, Send
 from hubbub.protocols import engineio_packets as packets
 from hubbub.protocols.base import Dialect, Line, Protocol, Request, Response, Route, Session
@@ -38,6 +38,9 @@ CODES = {
     "Unsupported protocol version": 5,
 }
 """How the reference server numbers its refusals (packages/engine.io/lib/server.ts). Any other is a bad request."""
+
+REASONS = {NotFound: "Session ID unknown", WrongMethod: "Bad handshake method"}
+"""What it says of what others call otherwise."""
 
 
 def routes_at(path: str) -> tuple[Route, ...]:
@@ -111,9 +114,9 @@ class EngineIO(Protocol):
 
     @classmethod
     def refuse(cls, error: HubbubError, request: Request) -> Response:
-        reason = "Session ID unknown" if isinstance(error, NotFound) else error.reason
+        reason = REASONS.get(type(error), error.reason)
         code = CODES["Forbidden"] if isinstance(error, Forbidden | Unauthorized) else CODES.get(reason, 3)
-        status = 400 if isinstance(error, NotFound) else error.status
+        status = 400 if type(error) in REASONS else error.status
         return Response(status, msgspec.json.encode({"code": code, "message": reason}), "application/json")
 
     def answer(self, line: Line, body: bytes, request: Request) -> Response:

@@ -54,6 +54,7 @@ def read_request(scope: Scope) -> Request:
         headers=read_headers(scope["headers"]),
         scheme=scope.get("scheme", "http"),
         client=client[0] if client else "",
+        root=root,
     )
 
 

@@ -46,12 +46,17 @@ class Incoming:
 
     async def answer(self, response: Response) -> None:
         """Send a whole response."""
-        bare = response.status in (204, 304)  # RFC 9110, section 8.6: a 204 has no Content-Length, a 304 another's
+        # RFC 9110, section 8.6: a 204 has no Content-Length, a 304 another's
+        bare = response.status in (204, 304) or response.more
         await self._head(response, () if bare else (("content-length", str(len(response.body))),))
-        await self.go_on(b"" if self.request.method == "HEAD" else response.body, False)
+        for piece in (response.body, *response.more) if response.more else ():
+            await self.go_on(piece, True)
+        whole = self.request.method != "HEAD" and not response.more
+        await self.go_on(response.body if whole else b"", False)
 
     async def _head(self, response: Response, more: tuple[tuple[str, str], ...]) -> None:
-        fields = [*response.headers, *self._headers, *more]
+        said = {name for name, _ in response.headers}
+        fields = [*response.headers, *(field for field in self._headers if field[0] not in said), *more]
         if response.content_type:
             fields.append(("content-type", response.content_type))
         if not any(name == "cache-control" for name, _ in fields):
@@ -67,7 +72,10 @@ async def serve(host: Host, door: Door | None, request: Request, receive: Receiv
     file = host.files.find(request.path) if request.method in ("GET", "HEAD") else None
     if door is not None:
         await host.start()
-        response = _options(door) if request.method == "OPTIONS" else await requests.respond(host, door, incoming)
+        if request.method == "OPTIONS" and "OPTIONS" not in door.routes:
+            response = Response(204, content_type="", headers=(("allow", door.methods),))
+        else:
+            response = await requests.respond(host, door, incoming)
     elif request.path == "/hubbub/health":
         response = Response(body=b"ok")
     elif request.path == "/hubbub/publish" and request.method == "POST":
@@ -84,14 +92,6 @@ async def serve(host: Host, door: Door | None, request: Request, receive: Receiv
     return True
 
 
-def _options(door: Door) -> Response:
-    return Response(204, content_type="", headers=(("allow", _methods(door)),))
-
-
-def _methods(door: Door) -> str:
-    return ", ".join((*(method for method in door.routes if method != "WEBSOCKET"), "OPTIONS"))
-
-
 def _cors(host: Host, request: Request, door: Door) -> tuple[tuple[str, str], ...]:
     """Let a page of another origin read the answer, if it may connect: https://fetch.spec.whatwg.org/#http-cors-protocol"""
     origin = request.headers.get("origin")
@@ -103,12 +103,9 @@ def _cors(host: Host, request: Request, door: Door) -> tuple[tuple[str, str], ..
         ("vary", "origin"),
     )
     if request.method == "OPTIONS":
-        asked = request.headers.get("access-control-request-headers", "content-type")
-        headers += (
-            ("access-control-allow-methods", _methods(door)),
-            ("access-control-allow-headers", asked[:1_000]),
-            ("access-control-max-age", "7200"),
-        )
+        headers += (("access-control-allow-methods", door.methods), ("access-control-max-age", "7200"))
+        if asked := request.headers.get("access-control-request-headers"):
+            headers += (("access-control-allow-headers", asked[:1_000]),)
     return headers
 
 

@@ -8,7 +8,7 @@ import asyncio
 from typing import Protocol
 
 from hubbub.connection import Connection
-from hubbub.errors import HubbubError, ProtocolError, TooBig
+from hubbub.errors import HubbubError, ProtocolError, TooBig, WrongMethod
 from hubbub.messages import Frame
 from hubbub.protocols.base import Request, Response
 from hubbub.servers.carriers import Host, Poll, Post, Queue, admit
@@ -42,7 +42,7 @@ async def respond(host: Host, door: Door, incoming: Incoming) -> Response | None
     route = door.routes.get(request.method)
     try:
         if route is None or route.line == "socket":
-            return door.protocol.refuse(ProtocolError("Bad handshake method"), request)
+            return door.protocol.refuse(WrongMethod(door.methods), request)
         if route.line == "page":
             return door.protocol.page(request, host.session())
         if route.line == "post":

@@ -16,9 +16,15 @@ class Door(NamedTuple):
     routes: Mapping[str, Route]
     """By method; WebSocket upgrades under ``WEBSOCKET``."""
 
+    @property
+    def methods(self) -> str:
+        """What may be asked here, as HTTP lists it."""
+        names = dict.fromkeys((*self.routes, "OPTIONS"))
+        return ", ".join("GET" if name == "WEBSOCKET" else name for name in names)
+
 
 class Routes:
-    """The tables of all protocols that are spoken, by path. A trailing slash does not matter."""
+    """The tables of all protocols that are spoken, by path. One trailing slash does not matter."""
 
     def __init__(self, protocols: Iterable[type[Protocol]]) -> None:
         self.protocols = tuple(protocols)
@@ -31,7 +37,8 @@ class Routes:
                     for route in protocol.routes
                     if route.path == path
                 }
-                self._add(path.rstrip("/"), Door(protocol, rows))
+                owner = next(iter(rows.values())).protocol or protocol
+                self._add(path.removesuffix("/"), Door(owner, rows))
 
     def _add(self, path: str, door: Door) -> None:
         if "{" not in path:
@@ -44,7 +51,7 @@ class Routes:
     def find(self, request: Request) -> tuple[Door | None, Request]:
         """The door for this request, and the request with what the braces in the door's path stood for. Exact paths go
         before patterns, and protocols in their order."""
-        path = request.path.rstrip("/")
+        path = request.path.removesuffix("/")
         for door in self._exact.get(path, ()):
             if door.protocol.accepts(request):
                 return door, request

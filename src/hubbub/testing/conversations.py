@@ -60,6 +60,7 @@ class Conversation:
         self.code: int | None = None
         self._outbox: list[Frame] = []
         self._lines: dict[Line, list[Frame]] = {}
+        self._answered: set[Line] = set()
         self.request = request
         self.protocol = protocol(Session(key, id, limits, now))
         self._run(self.protocol.open(request, now))
@@ -76,6 +77,7 @@ class Conversation:
             self.end(error)
             raise
         self._lines[line] = []
+        self._answered.discard(line)
         self._drain()
 
     def detach(self, line: Line) -> None:
@@ -93,6 +95,16 @@ class Conversation:
             raise
         commands, self.commands = self.commands, []
         return commands
+
+    def post(self, data: Frame, request: Request | None = None) -> Response:
+        """The client posts this, and reads the answer. Raises Refused, as the protocol does."""
+        request = request or self.request
+        try:
+            self._run(self.protocol.post(request, data, self.now))
+        except ProtocolError as error:
+            self.end(error)
+            raise
+        return self.protocol.answer("post", b"", request)
 
     def heard(self, line: Line = "socket") -> list[Frame]:
         """What arrived on a line since the last look."""
@@ -153,12 +165,16 @@ class Conversation:
 
     def _drain(self) -> None:
         for line, heard in self._lines.items():
-            if line == "poll" and heard:
-                continue  # it has its answer
+            if line in self._answered:
+                continue
             current = line == self.protocol.line
-            heard.extend(self.protocol.pack(self._outbox if current else (), line))
+            packed = self.protocol.pack(self._outbox if current else (), line)
+            heard.extend(packed)
             if current:
                 self._outbox = []
+            if packed and (line == "poll" or (line == "stream" and self.protocol.spent)):
+                self._answered.add(line)
+                self.protocol.answered(line, self.now)
 
 
 # -- the contract -------------------------------------------------------------------------------------------------
