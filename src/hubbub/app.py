@@ -214,7 +214,7 @@ class App:
         served = [
             (protocol.title or protocol.name, path, "")
             for protocol in self.routes.protocols
-            for path in dict.fromkeys(route.path for route in protocol.routes)
+            for path in outermost(route.path for route in protocol.routes)
         ]
         if self.files.find("/index.html") is not None:
             served.insert(0, ("pages", "/", ""))
@@ -348,6 +348,12 @@ class App:
             if found is not None:
                 return blueprint, found.groupdict()
         raise NotFound(f"there is no topic {topic[:100]!r}")
+
+
+def outermost(paths: Iterable[str]) -> list[str]:
+    """Those that are not below another one."""
+    listed = dict.fromkeys(paths)
+    return [path for path in listed if not any(path.startswith(f"{other}/") for other in listed)]
 
 
 def canonical(topic: str) -> str:

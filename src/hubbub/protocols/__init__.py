@@ -9,9 +9,10 @@ PROTOCOLS = {
     "native": "hubbub.protocols.native:Native",
     "engineio": "hubbub.protocols.engineio:EngineIO",
     "socketio": "hubbub.protocols.socketio:SocketIO",
+    "sockjs": "hubbub.protocols.sockjs:SockJSSession",
 }
 
-DEFAULT = ("native", "socketio")
+DEFAULT = ("native", "socketio", "sockjs")
 """What an application speaks unless it is told otherwise."""
 
 
