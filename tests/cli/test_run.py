@@ -92,17 +92,27 @@ def test_it_serves_tls(start: Start, folder: Path) -> None:
     assert health(running.url, context) == 200
 
 
-def test_logs_are_json_where_nobody_sits(start: Start, folder: Path) -> None:
-    (folder / "chat.py").write_text(
-        CHAT + "\nimport logging\nlogging.getLogger('mine').warning('hello', extra={'n': 1})\n"
-    )
+def first_log_line(*options: str) -> dict[str, object]:
     process = subprocess.Popen(
-        [*HUBBUB, "run", "chat", "--port", "0"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*HUBBUB, "run", "chat", "--port", "0", *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stderr is not None
-        line = json.loads(process.stderr.readline())
+        line: dict[str, object] = json.loads(process.stderr.readline())
     finally:
         process.terminate()
         process.communicate(timeout=DEADLINE)
+    return line
+
+
+def test_logs_are_json_where_nobody_sits(folder: Path) -> None:
+    (folder / "chat.py").write_text(
+        CHAT + "\nimport logging\nlogging.getLogger('mine').warning('hello', extra={'n': 1})\n"
+    )
+    line = first_log_line()
     assert (line["event"], line["level"], line["logger"], line["n"]) == ("hello", "warning", "mine", 1)
+
+
+def test_at_debug_the_http_server_tells_of_itself_too(folder: Path) -> None:
+    (folder / "chat.py").write_text(CHAT)
+    assert first_log_line("--log-level", "debug")["logger"] == "uvicorn.error"

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -35,33 +36,44 @@ def test_the_javascript_client(url, transports, build):
     assert ended.stdout.count("ok ") == 17
 
 
+@asynccontextmanager
+async def connected(url, transports, **options):
+    """A client, and the queue of the events that it hears."""
+    client = socketio.AsyncClient(reconnection=False)
+    heard = asyncio.Queue()
+    client.on("*", lambda event, *values: heard.put_nowait((event, *values)))
+    try:
+        await client.connect(url, transports=transports, namespaces=["/"], **options)
+        yield client, heard
+    finally:
+        await client.disconnect()
+
+
 @pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]])
 class TestPythonClient:
-    async def connect(self, url, transports, namespaces=("/",), **options):
-        client = socketio.AsyncClient(reconnection=False)
-        self.heard = asyncio.Queue()
-        client.on("*", lambda event, *values: self.heard.put_nowait((event, *values)))
-        await client.connect(url, transports=transports, namespaces=list(namespaces), **options)
-        return client
-
     async def test_events_acks_and_bytes(self, url, transports):
-        client = await self.connect(url, transports, auth={"name": "Ada"})
-        assert await asyncio.wait_for(self.heard.get(), 5) == ("welcome", {"name": "Ada"})
-        assert await client.call("text", "hi", timeout=5) == "HI"
-        assert await client.call("echo", ("a", b"\x00\xff"), timeout=5) == ["a", b"\x00\xff"]
-        await client.emit("bounce", {"deep": [b"\x01"]})
-        assert await asyncio.wait_for(self.heard.get(), 5) == ("bounced", {"deep": [b"\x01"]})
-        await client.disconnect()
+        async with connected(url, transports, auth={"name": "Ada"}) as (client, heard):
+            assert await asyncio.wait_for(heard.get(), 5) == ("welcome", {"name": "Ada"})
+            assert await client.call("text", "hi", timeout=5) == "HI"
+            assert await client.call("echo", ("a", b"\x00\xff"), timeout=5) == ("a", b"\x00\xff")
+            await client.emit("bounce", {"deep": [b"\x01"]})
+            assert await asyncio.wait_for(heard.get(), 5) == ("bounced", {"deep": [b"\x01"]})
 
     async def test_a_burst_arrives_whole_and_in_order(self, url, transports):
-        client = await self.connect(url, transports)
-        await asyncio.wait_for(self.heard.get(), 5)
-        for number in range(200):
-            await client.emit("bounce", number)
-        got = [await asyncio.wait_for(self.heard.get(), 10) for _ in range(200)]
-        assert got == [("bounced", number) for number in range(200)]
-        await client.disconnect()
+        async with connected(url, transports) as (client, heard):
+            await asyncio.wait_for(heard.get(), 5)
+            for number in range(200):
+                await client.emit("bounce", number)
+            got = [await asyncio.wait_for(heard.get(), 10) for _ in range(200)]
+            assert got == [("bounced", number) for number in range(200)]
 
     async def test_it_is_refused_in_words(self, url, transports):
-        with pytest.raises(socketio.exceptions.ConnectionError, match="not the secret"):
-            await self.connect(url, transports, auth={"secret": "wrong"})
+        client = socketio.AsyncClient(reconnection=False)
+        refused = []
+        client.on("connect_error", refused.append)
+        try:
+            with pytest.raises(socketio.exceptions.ConnectionError):
+                await client.connect(url, transports=transports, auth={"secret": "wrong"})
+        finally:
+            await client.disconnect()
+        assert [error["message"] for error in refused] == ["that is not the secret"]

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -50,7 +49,7 @@ def prepare(app: Any, settings: Config, ready: Callable[[str], None]) -> tuple["
         loop="asyncio",  # which loop runs is decided by ``loop_factory``
         lifespan="on",
         log_config=None,
-        log_level=logging.WARNING,
+        log_level=None,  # who runs the server has set up logging, or has not
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
@@ -90,6 +89,10 @@ class Server(uvicorn.Server):
             server.close()
         self._app.dismiss()
         await super().shutdown(sockets)
+        # Who has not closed its end in the time to drain is cut off: no transport outlives the loop.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
 
 def listen(host: str, port: int) -> socket.socket:
