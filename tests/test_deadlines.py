@@ -36,13 +36,10 @@ async def test_each_is_ticked_once_its_deadline_has_come():
 async def test_one_that_moved_away_is_left_alone_until_then():
     loop = asyncio.get_running_loop()
     deadlines = Deadlines(loop)
-    item, other = Item(loop.time() + 0.01), Item(loop.time() + 0.1)
+    item = Item(loop.time() + 0.01)
     deadlines.watch(item)
-    deadlines.watch(other)
     moved = item.deadline = loop.time() + 0.2
     async with asyncio.timeout(5):
-        await other.rung.wait()
-        assert not item.ticks
         await item.rung.wait()
     assert item.ticks[0] >= moved
 
