@@ -1,6 +1,7 @@
 """Real servers for the tests: each in a thread of its own, on a free port, in either lane."""
 
 import asyncio
+import itertools
 import threading
 from contextlib import contextmanager
 from queue import Queue
@@ -9,6 +10,8 @@ import pytest
 
 from hubbub.config import Config
 from hubbub.servers import standalone
+
+from .redis_server import RedisServer
 
 LANES = ("fast", "asgi")
 
@@ -57,3 +60,27 @@ def serve():
     yield start
     while stack:
         stack.pop().__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory):
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.kill()
+
+
+_prefixes = itertools.count()
+
+
+@pytest.fixture
+def redis_url(shared_redis):
+    """The URL of a Redis broker with nothing in it. The server behind it is everybody's: it stays as it is."""
+    return f"{shared_redis.url}?prefix=test{next(_prefixes)}"
+
+
+@pytest.fixture
+def redis_server(tmp_path):
+    """A Redis of the test's own, to be ill-treated."""
+    server = RedisServer(tmp_path / "redis").start()
+    yield server
+    server.kill()

@@ -16,6 +16,7 @@
     │   ├── Shutdown        come back: this server is going away
     │   ├── Expired         come back with a fresh token
     │   ├── TooSlow         come back: you did not read fast enough
+    │   ├── Missed          come back: something was lost on the way to you, so ask where you are
     │   ├── TimedOut        come back: nothing was heard of you
     │   ├── Kicked          do not come back by yourself
     │   └── Banned          do not come back
@@ -163,6 +164,14 @@ class TooSlow(Disconnect):
     code = "too_slow"
     status = 503
     close_code = 4408
+
+
+class Missed(Disconnect):
+    """Something was lost on the way to you."""
+
+    code = "missed"
+    status = 503
+    close_code = 4409
 
 
 class TimedOut(Disconnect):

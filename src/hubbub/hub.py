@@ -16,6 +16,7 @@ import msgspec
 
 from hubbub.brokers.base import Broker
 from hubbub.connection import Connection
+from hubbub.errors import Missed
 from hubbub.history import NOWHERE, Keep, Page, Position
 from hubbub.messages import Frame, Publication, event_and_payload
 from hubbub.protocols.base import Dialect
@@ -159,6 +160,7 @@ class Hub:
         complain: Callable[[str, BaseException], None],
     ) -> None:
         self.broker = broker
+        broker.missed = self.missed
         self.topics: dict[str, Topic] = {}
         self._loop = loop
         self._frame = frame
@@ -264,6 +266,14 @@ class Hub:
             self._active.append(topic)
             self._schedule()
         topic.pending.append(Item(self._number, Publication(name, body, position), envelope))
+
+    def missed(self, name: str) -> None:
+        """The broker's: something in this topic never came here, and cannot be had. Its members are sent to come back:
+        those who say where they were are told that it could not be recovered."""
+        topic = self.topics.get(name)
+        if topic is not None:
+            for connection in (*topic.members(), *topic.held):
+                connection.end(Missed(f"something in {name} was lost on the way to you"), "missed")
 
     async def read(
         self, name: str, *, after: Position | None = None, before: Position | None = None, limit: int

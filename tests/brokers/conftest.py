@@ -1,10 +1,12 @@
-"""SQLite brokers that are closed when the test ends."""
+"""Brokers that are closed when the test ends."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 
 import pytest
 
+from hubbub.brokers.redis import RedisBroker
 from hubbub.brokers.sqlite import SqliteBroker
 
 
@@ -53,3 +55,51 @@ def query(path):
             return connection.execute(sql, values).fetchall()
 
     return ask
+
+
+class Heard:
+    """What a broker delivered, and which topics it missed something of, in the order of the calls."""
+
+    def __init__(self, broker):
+        self.broker = broker
+        self.publications = []
+        self.missed = []
+        self._changed = asyncio.Event()
+        broker.missed = self._miss
+
+    def deliver(self, topic, data, position):
+        self.publications.append((topic, data, position))
+        self._changed.set()
+
+    def _miss(self, topic):
+        self.missed.append((topic, len(self.publications)))
+        self._changed.set()
+
+    def of(self, topic="chat"):
+        return [data for name, data, _ in self.publications if name == topic]
+
+    async def until(self, true, seconds=15):
+        """Wait until this is so."""
+        async with asyncio.timeout(seconds):
+            while not true():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@pytest.fixture
+async def redis():
+    """Starts a broker at a URL, whenever it is awaited. ``broker.heard`` is what came of it."""
+    brokers = []
+
+    async def start(url, *topics):
+        broker = RedisBroker(url)
+        broker.heard = Heard(broker)
+        await broker.start(broker.heard.deliver)
+        brokers.append(broker)
+        for topic in topics:
+            await broker.subscribe(topic)
+        return broker
+
+    yield start
+    for broker in brokers:
+        await broker.close()

@@ -16,3 +16,11 @@ async def test_sqlite(tmp_path):
         lambda: create(f"sqlite:///{tmp_path}/{next(numbers)}.db"),
         reopen=lambda broker: create(f"sqlite:///{broker.path}"),
     )
+
+
+async def test_redis(shared_redis):
+    numbers = itertools.count()
+    await check_broker(
+        lambda: create(f"{shared_redis.url}?prefix=contract{next(numbers)}"),
+        reopen=lambda broker: create(broker.url),
+    )

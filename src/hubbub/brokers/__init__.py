@@ -3,6 +3,7 @@
     memory://                     in this process alone, gone when it ends
     sqlite:///chat.db             in a file beside the application
     sqlite:////var/lib/chat.db    in a file anywhere
+    redis://host:6379/0           in Redis or Valkey, for many nodes; also rediss://, redis+sentinel://, redis+cluster://
 
 ``base`` is their contract.
 """
@@ -16,6 +17,13 @@ from hubbub.errors import UsageError
 BROKERS = {
     "memory": "hubbub.brokers.memory:MemoryBroker",
     "sqlite": "hubbub.brokers.sqlite:SqliteBroker",
+    "redis": "hubbub.brokers.redis:RedisBroker",
+    "rediss": "hubbub.brokers.redis:RedisBroker",
+    "valkey": "hubbub.brokers.redis:RedisBroker",
+    "redis+sentinel": "hubbub.brokers.redis:RedisBroker",
+    "rediss+sentinel": "hubbub.brokers.redis:RedisBroker",
+    "redis+cluster": "hubbub.brokers.redis:RedisBroker",
+    "rediss+cluster": "hubbub.brokers.redis:RedisBroker",
 }
 """Scheme to class. A class is imported when its scheme is asked for, for what it stands on may not be installed."""
 
@@ -37,5 +45,6 @@ def create(url: str) -> Broker:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "hubbub":
             raise
-        raise UsageError(f"{scheme}:// needs {error.name}, which is missing: pip install 'hubbub[{scheme}]'") from None
+        extra = module.rpartition(".")[2] if module.startswith("hubbub.") else scheme
+        raise UsageError(f"{scheme}:// needs {error.name}, which is missing: pip install 'hubbub[{extra}]'") from None
     return broker(url)

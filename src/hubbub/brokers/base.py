@@ -14,6 +14,8 @@ Rules:
 5. ``data`` is opaque, and comes back byte for byte.
 6. What is not kept (``keep`` is None) has position ``NOWHERE``, and may be lost when the line breaks; it never
    waits for a disk.
+7. A gap is filled or told: what a node did not hear in time it reads from the log, in its place; what the log has no
+   longer, it says that it ``missed``.
 """
 
 from collections.abc import Awaitable, Callable, Generator
@@ -27,6 +29,10 @@ Deliver = Callable[[str, bytes, Position], None]
 
 class Broker:
     """Where publications go, and where the past is read."""
+
+    missed: Callable[[str], None] = staticmethod(lambda topic: None)
+    """Set by who starts the broker. Called with a topic of which something was lost to this node that the log has no
+    longer, before anything that follows is delivered."""
 
     durable: ClassVar[bool] = False
     """Whether a kept publication survives the end of this process once ``publish`` has returned."""

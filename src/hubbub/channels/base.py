@@ -98,7 +98,8 @@ class Channel:
         """The client is out: called exactly once for each join that succeeded, whatever happened.
 
         ``reason`` is ``left`` (it asked to), ``closed`` (its line closed), ``timeout``, ``too slow``, ``too many``,
-        ``protocol error``, ``kicked``, ``replaced`` (it joined again) or ``shutdown``.
+        ``protocol error``, ``kicked``, ``replaced`` (it joined again), ``missed`` (something was lost on the way here)
+        or ``shutdown``.
         """
 
     # -- yours to call ---------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from hubbub.errors import (
     HubbubError,
     Invalid,
     Kicked,
+    Missed,
     NotFound,
     ProtocolError,
     Shutdown,
@@ -31,8 +32,8 @@ from hubbub.messages import Bye, Command, Frame, Message, Publication, encode
 from hubbub.protocols.base import Line, Protocol, Request, Response, Session
 
 ERRORS: tuple[HubbubError, ...] = (
-    Banned(), Conflict(), Expired(), Forbidden(), HubbubError(), Invalid(), Kicked(), NotFound(), ProtocolError(),
-    Shutdown(), TimedOut(), TooBig(), TooMany(), TooSlow(), Unauthorized(),
+    Banned(), Conflict(), Expired(), Forbidden(), HubbubError(), Invalid(), Kicked(), Missed(), NotFound(),
+    ProtocolError(), Shutdown(), TimedOut(), TooBig(), TooMany(), TooSlow(), Unauthorized(),
 )  # fmt: skip
 BODIES = (encode(["said", {"text": "\u00e9\u2028\U0001f642"}]), encode(["said", b"\x00\xff", {"more": [b""]}]))
 ODDITIES = ('"', "[", "{", "\\", ",", "-", "0", "\u00b2", "\x00", "\x1e", "\ud800", "\U0001f642", "NaN", "9" * 400)

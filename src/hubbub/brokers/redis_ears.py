@@ -1,0 +1,191 @@
+"""What a node hears: the publications of each topic it subscribed to, in order, without a gap that nobody was told of.
+
+Redis tells subscribers of a publication at most once, and not at all while a line is broken. But on a kept topic each
+publication says its position. The node remembers the last one it delivered, and when the next does not follow, or when
+a new line finds the log further on, it reads what lies between from the log before anything newer is delivered. What
+the log has no longer is said to be missed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from hubbub.brokers.base import Deliver
+from hubbub.errors import BrokerError
+from hubbub.history import NOWHERE, Page, Position
+
+PIECE = 500
+"""Entries that are read at once to fill a gap."""
+
+WAITING = 1_000
+"""Publications of a topic that may wait until a gap before them is filled. The log has them too; only what is not kept
+is lost beyond that."""
+
+UNBORN = Position("", 0)
+"""Where one is in a topic that had no log when it was asked."""
+
+
+class Ear:
+    """A subscribed topic."""
+
+    __slots__ = ("fill", "last", "sure", "waiting")
+
+    def __init__(self) -> None:
+        self.last = UNBORN
+        """The position that was delivered last, or where the log was when the subscription began."""
+        self.sure = False
+        """Whether everything since then was heard, as far as the line goes. It is not, after one has broken."""
+        self.fill: asyncio.Task[None] | None = None
+        self.waiting: list[tuple[bytes, Position]] = []
+
+
+class Ears:
+    """All subscribed topics. ``look`` gives a log's head, or UNBORN; ``read`` is the broker's."""
+
+    def __init__(
+        self,
+        deliver: Deliver,
+        missed: Callable[[str], None],
+        look: Callable[[str], Awaitable[Position]],
+        read: Callable[[str, Position | None, int], Awaitable[Page]],
+        complain: Callable[[str, BaseException], None],
+    ) -> None:
+        self.topics: dict[str, Ear] = {}
+        self._deliver = deliver
+        self._missed = missed
+        self._look = look
+        self._read = read
+        self._complain = complain
+
+    def listen(self, topic: str) -> Ear:
+        """Begin anew with this topic."""
+        self.forget(topic)
+        ear = self.topics[topic] = Ear()
+        return ear
+
+    async def filled(self) -> None:
+        """Come back when no gap is being filled."""
+        if fills := [ear.fill for ear in self.topics.values() if ear.fill is not None]:
+            await asyncio.wait(fills)
+
+    def close(self) -> None:
+        for topic in list(self.topics):
+            self.forget(topic)
+
+    def forget(self, topic: str) -> None:
+        ear = self.topics.pop(topic, None)
+        if ear is not None and ear.fill is not None:
+            ear.fill.cancel()
+
+    def doubt(self) -> None:
+        """The line has broken: who knows what was said meanwhile."""
+        for ear in self.topics.values():
+            ear.sure = False
+
+    def hear(self, topic: str, data: bytes, position: Position) -> None:
+        """A publication came."""
+        ear = self.topics.get(topic)
+        if ear is None:
+            return
+        if ear.fill is not None:
+            self._wait(ear, data, position)
+        elif not position:
+            self._deliver(topic, data, position)
+        elif self._follows(ear, position):
+            ear.last = position
+            self._deliver(topic, data, position)
+        elif position.epoch != ear.last.epoch or position.offset > ear.last.offset:
+            self._wait(ear, data, position)
+            self._begin(topic, ear)
+
+    async def check(self, topic: str) -> None:
+        """See whether the log is further than what was heard. Raises BrokerError when it cannot be asked."""
+        ear = self.topics.get(topic)
+        if ear is None or ear.fill is not None:
+            return
+        before = ear.last
+        head = await self._look(topic)
+        if self.topics.get(topic) is not ear or ear.fill is not None:
+            return
+        if ear.last is not before:  # something came while we asked, and may be newer than the answer
+            if head.epoch == ear.last.epoch and head.offset <= ear.last.offset:
+                ear.sure = True
+                return
+        elif head == ear.last:
+            ear.sure = True
+            return
+        self._begin(topic, ear)
+
+    def _follows(self, ear: Ear, position: Position) -> bool:
+        """Whether nothing can lie between what was last and this: it is the next, or the first of a new log."""
+        last = ear.last
+        if position.epoch == last.epoch:
+            return position.offset == last.offset + 1
+        return position.offset == 1 and (ear.sure or last is UNBORN)
+
+    def _wait(self, ear: Ear, data: bytes, position: Position) -> None:
+        if len(ear.waiting) >= WAITING:
+            ear.waiting.clear()
+        ear.waiting.append((data, position))
+
+    # -- gaps ------------------------------------------------------------------------------------------------------
+
+    def _begin(self, topic: str, ear: Ear) -> None:
+        ear.fill = asyncio.get_running_loop().create_task(self._fill(topic, ear))
+
+    async def _fill(self, topic: str, ear: Ear) -> None:
+        try:
+            while True:
+                before = ear.last
+                if await self._fill_some(topic, ear):
+                    continue
+                if self._release(topic, ear):
+                    break
+                if ear.last is before:  # the log does not have what was said to be in it
+                    self._skip(topic, ear)
+            ear.sure = True
+        except BrokerError:  # the line is broken again; the next one checks again
+            ear.waiting.clear()
+            ear.sure = False
+        except Exception as error:
+            self._complain(f"a gap in {topic} could not be filled", error)
+        finally:
+            ear.fill = None
+
+    async def _fill_some(self, topic: str, ear: Ear) -> bool:
+        """Deliver what follows, and say whether there is more."""
+        after = ear.last
+        if after is UNBORN:
+            head = await self._look(topic)
+            if head is UNBORN:
+                return False
+            after = Position(head.epoch, 0)
+        page = await self._read(topic, after, PIECE)
+        for entry in page.entries:
+            ear.last = Position(page.position.epoch, entry.offset)
+            self._deliver(topic, entry.data, ear.last)
+        if page.entries or page.complete:
+            return not page.complete
+        ear.last = page.position
+        self._missed(topic)
+        return False
+
+    def _skip(self, topic: str, ear: Ear) -> None:
+        """Go on at what waits, and do not hide that something before it is missing."""
+        _, position = ear.waiting[0]
+        ear.last = Position(position.epoch, position.offset - 1)
+        self._missed(topic)
+
+    def _release(self, topic: str, ear: Ear) -> bool:
+        """Deliver what waited, and say whether that was all: it was not where there is another gap."""
+        waiting, ear.waiting = ear.waiting, []
+        for place, (data, position) in enumerate(waiting):
+            last = ear.last
+            if not position:
+                self._deliver(topic, data, NOWHERE)
+            elif position.epoch == last.epoch and position.offset == last.offset + 1:
+                ear.last = position
+                self._deliver(topic, data, position)
+            elif position.epoch != last.epoch or position.offset > last.offset:
+                ear.waiting = waiting[place:]
+                return False
+        return True

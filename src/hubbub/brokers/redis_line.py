@@ -1,0 +1,248 @@
+"""One connection to Redis on which commands go out in the order they were asked for, many to a round trip.
+
+What is asked for while a round trip is under way goes with the next one, in one piece: the busier, the more at once.
+A line that breaks is mended, with growing pauses; what has waited ``PATIENCE`` seconds meanwhile is refused. What was
+on its way when the line broke may have been done or not: it is asked again only where doing it twice is doing it once.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from redis.asyncio.connection import Connection
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as Broken
+
+from hubbub.brokers.redis_life import Lives
+from hubbub.brokers.redis_url import PATIENCE, Address, Place
+from hubbub.errors import BrokerError
+
+log = logging.getLogger("hubbub.brokers.redis")
+
+BATCH = 512
+"""Commands in a round trip."""
+
+PIECE = 1 << 20
+"""Bytes in a round trip, about: more would keep the server from others, and gain nothing."""
+
+WAITING = 100_000
+"""Commands that may wait: Redis is seconds behind by then, and more would only wait longer."""
+
+HELD = 64 << 20
+"""Bytes that may wait."""
+
+PAUSES = (0.05, 2.0)
+"""Seconds until the first new attempt, and at most between two; each is twice the last, and shortened by up to a half
+at random, so that not all nodes come at once."""
+
+AWAY = (AskError, ClusterDownError, MasterDownError, NoScriptError, ReadOnlyError, TryAgainError)
+"""Replies of a server that did nothing, and will not now; as are those that begin with BUSY or, of our script, LIFE."""
+
+FAULTS = (RedisError, OSError, TimeoutError)
+
+
+class Ask:
+    """A command, and who waits for its reply. ``settle`` is called once, with the reply or with a BrokerError.
+
+    ``act`` is one of redis.lua's, or ``""`` for a command of Redis's own. ``again`` says that it may be done twice.
+    """
+
+    __slots__ = ("act", "again", "arguments", "deadline", "keys", "settle", "shard", "size")
+
+    def __init__(
+        self,
+        shard: int,
+        act: str,
+        keys: Sequence[bytes],
+        arguments: Sequence[bytes | str | int],
+        settle: Callable[[Any], None],
+        *,
+        size: int = 0,
+        again: bool = True,
+    ) -> None:
+        self.shard = shard
+        self.act = act
+        self.keys = keys
+        self.arguments = arguments
+        self.settle = settle
+        self.size = size + 200
+        self.again = again
+        self.deadline = 0.0
+
+
+class Line:
+    """A connection that is always there, or about to be again. ``address`` is a node of a cluster."""
+
+    def __init__(self, place: Place, lives: Lives, address: Address | None = None) -> None:
+        self._place = place
+        self._lives = lives
+        self._run_id = ""
+        self._address = address
+        self._queue: deque[Ask] = deque()
+        self._held = 0
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        self.strayed: Callable[[Ask, Address], None] | None = None
+        """Given what another node of the cluster has, and which."""
+        self._task = self._loop.create_task(self._run())
+
+    def ask(self, ask: Ask) -> None:
+        """Line up. Raises BrokerError when too much waits already."""
+        if self._closing:
+            raise BrokerError("the broker is not running")
+        if len(self._queue) >= WAITING or self._held > HELD:
+            raise BrokerError("Redis is too slow for what is published")
+        ask.deadline = self._loop.time() + PATIENCE
+        self._queue.append(ask)
+        self._held += ask.size
+        if not self._wake.is_set():
+            self._wake.set()
+
+    async def close(self) -> None:
+        """Do what was asked for, as far as patience goes, and end."""
+        self._closing = True
+        self._wake.set()
+        await asyncio.wait([self._task], timeout=2 * PATIENCE)
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        self._refuse(self._loop.time() + 2 * PATIENCE, "the broker is not running")
+
+    def expire(self) -> None:
+        """Refuse what has waited too long."""
+        self._refuse(self._loop.time(), f"{self._place} is unavailable")
+
+    def _refuse(self, now: float, reason: str) -> None:
+        while self._queue and self._queue[0].deadline <= now:
+            self._take().settle(BrokerError(reason))
+
+    def _take(self) -> Ask:
+        ask = self._queue.popleft()
+        self._held -= ask.size
+        return ask
+
+    def _put_back(self, asks: Sequence[Ask]) -> None:
+        self._queue.extendleft(reversed(asks))
+        self._held += sum(ask.size for ask in asks)
+
+    # -- the line itself -------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        """Nothing ends this but ``close``."""
+        pause, told = PAUSES[0], False
+        while not (self._closing and not self._queue):
+            connection: Connection | None = None
+            try:
+                connection = await self._place.open(self._address)
+                self._run_id = await self._lives.greet(connection, self._address)
+                if told:
+                    log.warning("Redis is there again", extra={"at": str(self._place)})
+                pause, told = PAUSES[0], False
+                await self._serve(connection)
+            except FAULTS as error:
+                if not told:
+                    log.warning("Redis is unavailable", extra={"at": str(self._place), "reason": sentence(error)})
+                told = True
+            except Exception:
+                log.exception("a line to Redis failed")
+            finally:
+                if connection is not None:
+                    await connection.disconnect(nowait=True)
+            if self._closing:
+                self._refuse(self._loop.time() + PATIENCE, f"{self._place} is unavailable")
+            else:
+                self.expire()
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(2 * pause, PAUSES[1])
+
+    async def _serve(self, connection: Connection) -> None:
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            batch, size = [self._take()], 0
+            while self._queue and len(batch) < BATCH and size < PIECE:
+                batch.append(self._take())
+                size += batch[-1].size
+            await self._exchange(connection, batch)
+
+    async def _exchange(self, connection: Connection, batch: list[Ask]) -> None:
+        """A round trip. What the server did not do now is put back, in its order."""
+        done = 0
+        later: list[Ask] = []
+        away: ResponseError | None = None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await connection.send_packed_command(connection.pack_commands([self._command(ask) for ask in batch]))
+                for ask in batch:
+                    reply = await _reply(connection)
+                    done += 1
+                    if isinstance(reply, ResponseError):
+                        away = self._judge(ask, reply, later) or away
+                    else:
+                        ask.settle(reply)
+        except FAULTS as error:
+            lost = BrokerError(f"{self._place} is unavailable: whether this was published is not known")
+            for ask in batch[done:]:
+                if ask.again:
+                    later.append(ask)
+                else:
+                    ask.settle(lost)
+            self._put_back(later)
+            raise error if not isinstance(error, TimeoutError) else Broken("it does not answer") from None
+        except BaseException:
+            for ask in batch[done:]:
+                ask.settle(BrokerError("the broker is not running"))
+            raise
+        if later:
+            self._put_back(later)
+        if away is not None:
+            raise away
+
+    def _command(self, ask: Ask) -> tuple[str | bytes | int, ...]:
+        if not ask.act:
+            return tuple(ask.arguments)
+        return ("EVALSHA", self._lives.script, len(ask.keys), *ask.keys, ask.act, self._run_id, *ask.arguments)
+
+    def _judge(self, ask: Ask, error: ResponseError, later: list[Ask]) -> ResponseError | None:
+        """Settle what was refused; give the error back when the line must begin anew."""
+        if isinstance(error, MovedError) and self.strayed is not None:
+            self.strayed(ask, (error.host, error.port))
+            return None
+        if isinstance(error, AWAY) or str(error).startswith(("BUSY", "LIFE")):
+            later.append(ask)
+            return error
+        ask.settle(BrokerError(f"Redis refused it: {error}"))
+        return None
+
+
+async def _reply(connection: Connection) -> Any:
+    try:
+        return await connection.read_response(disable_decoding=True, disconnect_on_error=True)
+    except ResponseError as error:
+        return error
+
+
+def sentence(error: BaseException) -> str:
+    """What happened, for people: one line, without a full stop."""
+    if isinstance(error, TimeoutError):
+        return "it does not answer"
+    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+    text = (cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)) or type(error).__name__
+    return text.splitlines()[0].rstrip(".").lower()
