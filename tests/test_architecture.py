@@ -20,6 +20,8 @@ ROWS = (
     {"auth", "config", "telemetry", "deadlines", "eager"},
     {"connection"},
     {"hub"},
+    {"gathering"},
+    {"attendance"},
     {"shapes"},
     {"binding"},
     {"channels"},

@@ -21,6 +21,7 @@ from hubbub.errors import (
     Unauthorized,
     UsageError,
 )
+from hubbub.gathering import Present
 from hubbub.history import Keep, Position
 from hubbub.limits import Limits
 
@@ -42,6 +43,7 @@ __all__ = [
     "NotFound",
     "Past",
     "Position",
+    "Present",
     "ProtocolError",
     "Published",
     "Refused",

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from hubbub import brokers, protocols
+from hubbub.attendance import Attendance
 from hubbub.auth import Origins
 from hubbub.blueprint import Blueprint
 from hubbub.channels.base import Channel
@@ -25,6 +26,7 @@ from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
 from hubbub.eager import Eager
 from hubbub.errors import HubbubError, Invalid, NotFound, Shutdown, TooMany, UsageError
+from hubbub.gathering import Present
 from hubbub.history import Position
 from hubbub.hub import Envelope, Hub
 from hubbub.limits import Limits
@@ -84,6 +86,7 @@ class App:
         self._thread = 0
         self._pool: ThreadPoolExecutor | None = None
         self.hub: Hub
+        self.attendance: Attendance
         self.eager: Eager
         self.deadlines: Deadlines
 
@@ -144,6 +147,13 @@ class App:
         answers = await asyncio.gather(*asked, return_exceptions=True)
         return [answer for answer in answers if not isinstance(answer, BaseException)]
 
+    async def presence(self, topic: str) -> Present:
+        """Who is in a topic, and how many. Raises NotFound when no channel has this topic."""
+        await self.start()
+        name = canonical(topic)
+        self._match(name)
+        return await self.attendance.present(name)
+
     # -- starting and stopping -------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -168,6 +178,8 @@ class App:
             await broker.start(self.hub.deliver)
             self.eager = Eager(loop)
             self.deadlines = Deadlines(loop)
+            node = secrets.token_urlsafe(6)
+            self.attendance = Attendance(node, self.hub, self.deadlines, self.limits, self.eager.start, self._hook)
             self._started = True
 
     async def close(self) -> None:
@@ -319,6 +331,14 @@ class App:
         for room in membership.rooms:
             self.hub.leave(membership.connection, f"{membership.topic}#{room}")
         self.hub.leave(membership.connection, membership.topic)
+
+    async def _hook(self, topic: str, name: str, arguments: tuple[Any, ...]) -> None:
+        blueprint, _ = self._match(topic)
+        nobody = Connection(self, cast(Protocol, None), "", "")
+        nobody.ended = True
+        membership = Membership(self, blueprint, nobody, topic)
+        membership.left = True
+        await membership.hook(name, arguments)
 
     async def in_thread(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         if self._pool is None:

@@ -7,6 +7,7 @@ from typing import Any
 from hubbub.binding import Binder
 from hubbub.channels.base import Channel
 from hubbub.errors import UsageError
+from hubbub.gathering import Terms
 
 
 class Method:
@@ -23,7 +24,7 @@ class Method:
 class Blueprint:
     """What is known of a channel class before anyone joins."""
 
-    __slots__ = ("channel", "events", "history", "join", "leave", "overflow")
+    __slots__ = ("channel", "events", "history", "join", "leave", "overflow", "presence")
 
     def __init__(self, channel: type[Channel]) -> None:
         """Raises UsageError when the class cannot be served."""
@@ -32,6 +33,7 @@ class Blueprint:
         self.overflow = channel.overflow
         self.join = None if channel.join is Channel.join else Method(channel.join)
         self.leave = None if channel.leave is Channel.leave else channel.leave
+        self.presence: Terms | None = _terms(channel) if channel.presence else None
         self.events: dict[str, Method] = {}
         for name, member in inspect.getmembers(channel, inspect.isfunction):
             event = getattr(member, "__hubbub_event__", None)
@@ -44,3 +46,12 @@ class Blueprint:
             raise UsageError(
                 f"{channel.__name__}.overflow is {self.overflow!r}; it can be disconnect, latest or drop_oldest"
             )
+
+
+def _terms(channel: type[Channel]) -> Terms:
+    return Terms(
+        float(channel.presence_grace),
+        channel.presence_list,
+        channel.online is not Channel.online,
+        channel.offline is not Channel.offline,
+    )

@@ -55,6 +55,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     poll: float = 25.0
     """The longest that a polling request is held when there is nothing to say."""
 
+    tracked: int = 100
+    """Presence keys that one client may have in one topic."""
+
+    metas: int = 100
+    """Connections of one presence key in one topic: tabs and devices of one person."""
+
+    meta: int = 4_096
+    """One presence meta, as JSON: every member is told it."""
+
+    watched: int = 1_000
+    """Presence keys that a client may ask to hear of."""
+
     history: int = 1_000
     """Entries in one page of history, whatever was asked."""
 

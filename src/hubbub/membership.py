@@ -5,6 +5,7 @@ the client sent before, and once.
 """
 
 import asyncio
+import inspect
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -12,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from hubbub.attendance import DONE, Attendance, Attendee
 from hubbub.binding import encode_result
 from hubbub.blueprint import Blueprint, Method
 from hubbub.brokers.base import Done
@@ -19,6 +21,7 @@ from hubbub.channels.base import Past, Published
 from hubbub.connection import Connection
 from hubbub.eager import Eager
 from hubbub.errors import Disconnect, HubbubError, Invalid, Kicked, NotFound, Refused, TooMany, UsageError
+from hubbub.gathering import Present
 from hubbub.history import NOWHERE, Position
 from hubbub.hub import PLAIN, Envelope, Hub, unseal
 from hubbub.limits import Limits
@@ -39,6 +42,7 @@ class House(Protocol):
     """The application, as far as a membership needs it."""
 
     hub: Hub
+    attendance: Attendance
     eager: Eager
     limits: Limits
 
@@ -59,7 +63,7 @@ class Membership:
     """One client in one topic."""
 
     __slots__ = (
-        "_backlog", "_cursor", "_early", "_joined", "_params", "_running", "_task", "blueprint", "channel",
+        "_attendee", "_backlog", "_cursor", "_early", "_joined", "_params", "_running", "_task", "blueprint", "channel",
         "connection", "house", "left", "rooms", "topic",
     )  # fmt: skip
 
@@ -82,6 +86,7 @@ class Membership:
         self._early: list[Message] | None = []
         self._cursor = NOWHERE
         self._params: Any = None
+        self._attendee: Attendee | None = None
 
     @property
     def params(self) -> dict[str, Any]:
@@ -107,6 +112,8 @@ class Membership:
         if self.left:
             return
         self.left = True
+        if self._attendee is not None:
+            self._attendee.leave(reason)
         leaving = Leaving(reason, command)
         if not self._running:
             self._begin(self._depart(leaving))
@@ -137,6 +144,8 @@ class Membership:
         hub, blueprint = self.house.hub, self.blueprint
         try:
             await hub.hold(self.connection, self.topic, blueprint.overflow)
+            if blueprint.presence is not None and not self.left:
+                self._attendee = self.house.attendance.attend(self.topic, blueprint.presence, self.connection)
             body = b"[]"
             if blueprint.join is not None:
                 arguments = blueprint.join.binder.bind_named(variables, command.params)
@@ -144,6 +153,8 @@ class Membership:
         except BaseException as error:
             self._joined = False
             self.left = True
+            if self._attendee is not None:
+                self._attendee.leave("refused")
             self.house.forget(self)
             self.connection.tell(Reply(command, error=self._judge(error, "join")))
             if isinstance(error, Disconnect):
@@ -155,8 +166,10 @@ class Membership:
         self.connection.tell(Reply(command, body))
         for message in early or ():
             self.connection.tell(message)
-        if not self.connection.ended:
+        if not self.left:
             hub.release(self.connection, self.topic, self._cursor)
+            if self._attendee is not None:
+                self._attendee.admit()
 
     def _refuse_backlog(self) -> None:
         backlog, self._backlog = self._backlog, None
@@ -205,6 +218,17 @@ class Membership:
             raise error
         self.house.complain(f"{self.blueprint.channel.__name__}.{where} in {self.topic} failed", error)
         return Refused("something went wrong", code="internal")
+
+    async def hook(self, name: str, arguments: tuple[Any, ...]) -> None:
+        """Call ``online`` or ``offline`` of the channel."""
+        function = getattr(self.channel, name)
+        try:
+            if inspect.iscoroutinefunction(function):
+                await function(*arguments)
+            else:
+                await self.house.in_thread(function, *arguments)
+        except BaseException as error:
+            self._judge(error, name)
 
     # -- the verbs -------------------------------------------------------------------------------------------------
 
@@ -289,6 +313,15 @@ class Membership:
             return Done(NOWHERE)
 
         self.house.on_loop(work)
+
+    def attend(self, work: Callable[[Attendee], Awaitable[None]]) -> Awaitable[None]:
+        """Have this done by the client's attendee; nothing, when the client is gone."""
+        if self.blueprint.presence is None:
+            raise UsageError(f"set {self.blueprint.channel.__name__}.presence = True")
+        return self.house.on_loop(lambda: DONE if self._attendee is None else work(self._attendee))
+
+    def present(self) -> Awaitable[Present]:
+        return self.house.on_loop(lambda: self.house.attendance.present(self.topic))
 
     def past(self, after: str | Position | None, before: str | Position | None, limit: int) -> Awaitable[Past]:
         return self.house.on_loop(lambda: self._read(_position(after, "after"), _position(before, "before"), limit))

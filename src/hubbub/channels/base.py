@@ -20,12 +20,13 @@ a thread, where the verbs below block instead of being awaited. One client's eve
 in order; two topics, and two clients, never wait for each other.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
 from hubbub.connection import Connection
+from hubbub.gathering import Present
 from hubbub.history import Keep, Position
 
 if TYPE_CHECKING:
@@ -72,6 +73,16 @@ class Channel:
     """What happens to publications for a client that reads too slowly: it is disconnected, and comes back and
     resumes; or only the ``latest`` of each event (and ``key``) waits for it; or the oldest are dropped."""
 
+    presence: ClassVar[bool] = False
+    """Whether members are told who is here (docs/guides/presence.md): whom, is for ``track`` to say."""
+
+    presence_grace: ClassVar[float] = 5.0
+    """Seconds that a client which left is still shown as here. Who returns within them, as one does who reloads a
+    page or goes through a tunnel, was never gone."""
+
+    presence_list: ClassVar[int] = 1_000
+    """Up to how many keys members are told by name; of more they are told the number."""
+
     topic: str
     """The topic's name."""
 
@@ -101,6 +112,14 @@ class Channel:
         ``protocol error``, ``kicked``, ``replaced`` (it joined again), ``missed`` (something was lost on the way here)
         or ``shutdown``.
         """
+
+    def online(self, key: str) -> Any:
+        """This key is here now, and was not before. Called once for all nodes, on an object that is no client's: it
+        can publish, and read."""
+
+    def offline(self, key: str, last_seen: float) -> Any:
+        """This key is gone, and did not return within the grace. ``last_seen`` is when it left, as ``time.time()``
+        says it. Called as ``online`` is."""
 
     # -- yours to call ---------------------------------------------------------------------------------------------
 
@@ -152,3 +171,31 @@ class Channel:
         not published to this client again, and what it did not is. Raises Invalid for what is no position.
         """
         return self._membership.past(after, before, limit)
+
+    # -- who is here -----------------------------------------------------------------------------------------------
+
+    def track(self, key: str | None = None, /, **meta: Any) -> Awaitable[None]:
+        """Show this client as here, under ``key``: whoever authentication says it is, or else its ``connection.id``,
+        unless told otherwise. ``meta`` is what others are told of it. The same key again changes its meta; another one
+        is shown beside it. When the client leaves, it is untracked.
+
+        Raises TooBig, TooMany or Invalid at what is beyond ``Limits``, UsageError in a channel without ``presence``.
+        """
+        return self._membership.attend(lambda attendee: attendee.track(key, meta))
+
+    def update(self, **meta: Any) -> Awaitable[None]:
+        """Change these fields of the meta that was tracked; the others stay as they are."""
+        return self._membership.attend(lambda attendee: attendee.update(meta))
+
+    def untrack(self) -> Awaitable[None]:
+        """Show this client as gone, at once and without grace."""
+        return self._membership.attend(lambda attendee: attendee.untrack())
+
+    def watch(self, keys: Iterable[str] | None) -> Awaitable[None]:
+        """Let this client hear of these keys alone: say, of its friends. Called again it is the whole new list; with
+        None it hears of all. It is told their state at once, and again after each call."""
+        return self._membership.attend(lambda attendee: attendee.watch(keys))
+
+    def present(self) -> Awaitable[Present]:
+        """Who is here, and how many."""
+        return self._membership.present()

@@ -1,0 +1,371 @@
+"""Who is in a topic, on which node; merge and diff. Pure.
+
+A topic has a *roster* of rows on every node that has the topic: a row says that a key (a person, say) is there, with a
+*meta*, a small JSON object about it. Several rows of one key are several connections of one person. It is a CRDT by the
+simplest of rules:
+
+1. A node is the only writer of its own rows. Each state of its part of the roster, its *sheet*, has a version that
+   grows, so that of two states of a sheet everyone knows the newer.
+2. Sheets travel as deltas from one version to a later one. A delta that has been seen, in whole, changes nothing; one
+   that builds on a version that one has not is not merged, and the whole sheet is asked for.
+3. A node that has not been heard for a lease is lost. Its rows are treated as if all its clients had left; should it
+   be heard again, its sheet is asked for.
+4. A row that left is shown for a time of *grace*. A row of the same key that comes within it takes its place: with the
+   same meta nobody is told anything, with another it is a change of the meta. Every node counts that time by itself.
+5. What members are told are differences between what they were told before and what is shown now.
+
+Times are given: ``now`` is a monotonic clock, ``wall`` the time of day that other nodes can read too.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+Place = tuple[str, int]
+"""A node, and the number of a row in its sheet."""
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One connection of a key. ``ref`` names it to clients, ``previous`` is what it was called before its last change.
+    ``left`` is when its client left, 0 while it is there; it is shown for ``rest`` more seconds then."""
+
+    number: int
+    key: str
+    ref: str
+    meta: bytes
+    since: float
+    previous: str = ""
+    left: float = 0.0
+    rest: float = 0.0
+
+
+class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
+    """What changed in a node's sheet from the version ``base`` to ``version``. From 0 on it is the whole sheet."""
+
+    node: str
+    base: int
+    version: int
+    rows: tuple[Row, ...]
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What became different since it was last asked. ``online`` are keys that came, each with the node that has its
+    oldest row; ``offline`` are keys that are gone, each with when it was last seen and on which node."""
+
+    joins: dict[str, list[Row]]
+    leaves: dict[str, list[Row]]
+    online: list[tuple[str, str]]
+    offline: list[tuple[str, float, str]]
+
+
+class Sheet:
+    """The rows of one node."""
+
+    __slots__ = ("rows", "version")
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.rows: dict[int, Row] = {}
+
+
+class Roster:
+    """Who is in one topic, as the node ``node`` knows it. ``numbers`` grow, and none comes twice in the life of the
+    node: rows and versions are numbered with them, so that a roster can be thrown away and begun again."""
+
+    __slots__ = (
+        "_changed", "_dirty", "_keys", "_numbers", "_order", "_parted", "_until", "grace", "node", "sheets", "told",
+    )  # fmt: skip
+
+    def __init__(self, node: str, grace: float, numbers: Iterator[int]) -> None:
+        self.node = node
+        self.grace = grace
+        self._numbers = numbers
+        self.sheets: dict[str, Sheet] = {node: Sheet()}
+        """By node: also of those that have the topic and nobody in it."""
+        self._changed: dict[int, Row] = {}
+        self._keys: dict[str, dict[Place, Row]] = {}
+        self._until: dict[Place, float] = {}
+        """Until when a row that left is shown."""
+        self._order: list[tuple[float, Place]] = []
+        self.told: dict[str, dict[str, Row]] = {}
+        """What members have been told, and not been told is over: by key and ref."""
+        self._dirty: set[str] = set()
+        self._parted: dict[str, tuple[float, str]] = {}
+
+    # -- one's own rows --------------------------------------------------------------------------------------------
+
+    def track(self, key: str, meta: bytes, now: float, wall: float) -> int:
+        """A row for a client of this node, in the place of one that left lately if there is one. Gives its number."""
+        heir = self._heir(key, meta)
+        if heir is None:
+            number = next(self._numbers)
+            self._write(Row(number, key, self._ref(number), meta, wall), now, wall)
+            return number
+        (node, number), old = heir
+        if node != self.node:
+            number = next(self._numbers)
+        if old.meta == meta:
+            row = Row(number, key, old.ref, meta, old.since, old.previous)
+        else:
+            row = Row(number, key, self._ref(next(self._numbers)), meta, old.since, old.ref)
+        self._write(row, now, wall)
+        return number
+
+    def update(self, number: int, meta: bytes, now: float, wall: float) -> None:
+        """Another meta for this row."""
+        row = self.sheets[self.node].rows[number]
+        if row.meta != meta:
+            ref = self._ref(next(self._numbers))
+            self._write(Row(number, row.key, ref, meta, row.since, row.ref), now, wall)
+
+    def untrack(self, number: int, now: float, wall: float, rest: float | None = None) -> None:
+        """Its client left. It is shown for ``rest`` more seconds, or for the time of grace."""
+        row = self.sheets[self.node].rows.get(number)
+        if row is not None and not row.left:
+            rest = self.grace if rest is None else rest
+            self._write(msgspec.structs.replace(row, left=wall, rest=rest), now, wall)
+
+    def delta(self, now: float) -> Delta | None:
+        """What changed in this node's sheet since the last call."""
+        if not self._changed:
+            return None
+        sheet = self.sheets[self.node]
+        base, sheet.version = sheet.version, next(self._numbers)
+        changed, self._changed = self._changed, {}
+        return Delta(self.node, base, sheet.version, self._dated(changed.values(), now))
+
+    def whole(self, now: float) -> Delta:
+        """This node's sheet as its last delta left it, or newer: whoever merges it takes later deltas as seen."""
+        sheet = self.sheets[self.node]
+        return Delta(self.node, 0, sheet.version, self._dated(sheet.rows.values(), now))
+
+    def _ref(self, number: int) -> str:
+        return f"{self.node}.{number}"
+
+    def _heir(self, key: str, meta: bytes) -> tuple[Place, Row] | None:
+        """The row that left and whose place is free: best one with this meta, else the one that left last."""
+        shown = {row.ref for row in self.shown(key)}
+        left = [(place, row) for place, row in self._keys.get(key, {}).items() if row.left and row.ref in shown]
+        return max(left, key=lambda item: (item[1].meta == meta, item[1].left, item[0]), default=None)
+
+    def _write(self, row: Row, now: float, wall: float) -> None:
+        self._changed[row.number] = row
+        self._put(self.node, row, now, wall)
+
+    def _dated(self, rows: Iterable[Row], now: float) -> tuple[Row, ...]:
+        """These, with the rest of their time as it is now."""
+        return tuple([
+            msgspec.structs.replace(row, rest=max(self._until.get((self.node, row.number), now) - now, 0.0))
+            if row.left else row
+            for row in rows
+        ])  # fmt: skip
+
+    # -- the rows of others ----------------------------------------------------------------------------------------
+
+    def merge(self, delta: Delta, now: float, wall: float) -> bool:
+        """Take over what changed on another node. False when something before it is missing."""
+        sheet = self.sheets.setdefault(delta.node, Sheet())
+        if 0 <= delta.version <= sheet.version:
+            return True
+        if delta.base and delta.base > sheet.version:
+            return False
+        if not delta.base:
+            for number in sheet.rows.keys() - {row.number for row in delta.rows}:
+                self._drop(delta.node, number, wall)
+        sheet.version = delta.version
+        for row in delta.rows:
+            self._put(delta.node, row, now, wall)
+        return True
+
+    def behind(self, node: str, version: int) -> bool:
+        """Whether that node's sheet has a newer version than is known here."""
+        sheet = self.sheets.get(node)
+        return version > (sheet.version if sheet is not None else 0)
+
+    def lose(self, node: str, now: float, wall: float, rest: float | None = None) -> None:
+        """That node is gone, and with it its clients, at the time of day ``wall``. Others may take their places for
+        ``rest`` seconds, or for the time of grace."""
+        sheet = self.sheets.get(node)
+        if sheet is None or node == self.node:
+            return
+        sheet.version = -1
+        for row in list(sheet.rows.values()):
+            if not row.left:
+                rest = self.grace if rest is None else rest
+                self._put(node, msgspec.structs.replace(row, left=wall, rest=rest), now, wall)
+        self._forget(node)
+
+    def _forget(self, node: str) -> None:
+        sheet = self.sheets[node]
+        if sheet.version < 0 and not sheet.rows:
+            del self.sheets[node]
+
+    def _put(self, node: str, row: Row, now: float, wall: float) -> None:
+        place = (node, row.number)
+        sheet = self.sheets[node]
+        if row.left and row.rest <= 0:
+            if row.number in sheet.rows:
+                self._drop(node, row.number, row.left)
+            return
+        sheet.rows[row.number] = row
+        self._keys.setdefault(row.key, {})[place] = row
+        self._dirty.add(row.key)
+        if row.left:
+            self._until[place] = until = now + row.rest
+            heapq.heappush(self._order, (until, place))
+        else:
+            self._until.pop(place, None)
+
+    def _drop(self, node: str, number: int, wall: float) -> None:
+        row = self.sheets[node].rows.pop(number)
+        rows = self._keys[row.key]
+        del rows[node, number]
+        if not rows:
+            del self._keys[row.key]
+        self._until.pop((node, number), None)
+        self._dirty.add(row.key)
+        self._parted[row.key] = max(self._parted.get(row.key, (0.0, "")), (row.left or wall, node))
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float | None:
+        """When ``expire`` has something to do."""
+        while self._order and self._until.get(self._order[0][1]) != self._order[0][0]:
+            heapq.heappop(self._order)
+        return self._order[0][0] if self._order else None
+
+    def expire(self, now: float) -> None:
+        """Whoever left and has not returned in time is no longer shown."""
+        while (until := self.deadline) is not None and until <= now:
+            node, number = heapq.heappop(self._order)[1]
+            self._drop(node, number, 0.0)
+            self._forget(node)
+
+    # -- who is here -----------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """How many keys are shown."""
+        return len(self._keys)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+    def keys(self) -> Iterable[str]:
+        return self._keys.keys()
+
+    def shown(self, key: str) -> list[Row]:
+        """The rows of a key that are shown: those that are here, and those that left and whose place nobody took."""
+        rows = self._keys.get(key)
+        if rows is None:
+            return []
+        if len(rows) == 1:
+            return list(rows.values())
+        ordered = [rows[place] for place in sorted(rows)]
+        here = {row.ref: row for row in ordered if not row.left}
+        taken = here.keys() | {row.previous for row in here.values()}
+        return [*here.values(), *{row.ref: row for row in ordered if row.left and row.ref not in taken}.values()]
+
+    def rows(self, key: str) -> int:
+        """How many connections of this key are known, those that left and are still shown too."""
+        return len(self._keys.get(key, ()))
+
+    @property
+    def changed(self) -> bool:
+        """Whether ``changes`` or ``delta`` might have something to say."""
+        return bool(self._dirty or self._changed)
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that is shown has been told."""
+        return not self._dirty
+
+    def changes(self) -> Changes:
+        """What became different since the last call."""
+        changes = Changes({}, {}, [], [])
+        dirty, self._dirty = self._dirty, set()
+        parted, self._parted = self._parted, {}
+        for key in dirty:
+            old = self.told.get(key, {})
+            new = {row.ref: row for row in self.shown(key)}
+            if joins := [row for ref, row in new.items() if ref not in old]:
+                changes.joins[key] = joins
+            if leaves := [row for ref, row in old.items() if ref not in new]:
+                changes.leaves[key] = leaves
+            if new:
+                self.told[key] = new
+                if not old:
+                    changes.online.append((key, self._oldest(key)))
+            elif old:
+                del self.told[key]
+                changes.offline.append((key, *parted[key]))
+        return changes
+
+    def _oldest(self, key: str) -> str:
+        """The node that has the oldest row of this key."""
+        return min((bool(row.left), row.since, node) for (node, _), row in self._keys[key].items())[2]
+
+
+class Leases:
+    """Which other nodes live. A node is lost when it has been silent for a lease, while one's own beats came back over
+    the same broker: where even those do not, it is the broker that is gone, and nobody is lost by that."""
+
+    __slots__ = ("_heard", "_own", "lease", "node")
+
+    def __init__(self, node: str, lease: float, now: float) -> None:
+        self.node = node
+        self.lease = lease
+        self._own = now
+        self._heard: dict[str, float] = {}
+
+    def __contains__(self, node: str) -> bool:
+        return node in self._heard
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._heard)
+
+    def __len__(self) -> int:
+        return len(self._heard)
+
+    def hear(self, node: str, now: float) -> bool:
+        """This node lives, be it oneself. True when something may have been missed: it was unknown or lost; or, of
+        oneself, one was deaf for half a lease. Then all others have their time again."""
+        if node != self.node:
+            new = node not in self._heard
+            self._heard[node] = now
+            return new
+        deaf = now - self._own > self.lease / 2
+        self._own = now
+        if deaf:
+            self._heard = dict.fromkeys(self._heard, now)
+        return deaf
+
+    def lost(self) -> list[tuple[str, float]]:
+        """Those whose lease has run out, each with when it was last heard: told once."""
+        late = [(node, heard) for node, heard in self._heard.items() if heard + self.lease < self._own]
+        for node, _ in late:
+            del self._heard[node]
+        return late
+
+    def leave(self, node: str) -> None:
+        """It said goodbye."""
+        self._heard.pop(node, None)
+
+
+# -- the form in which clients are told -----------------------------------------------------------------------------
+
+
+def written(rows: Mapping[str, Iterable[Row]]) -> bytes:
+    """``{key: {"metas": [{"phx_ref": ..., ...meta}]}}`` as JSON: Phoenix's form, and everyone's."""
+    told = [
+        msgspec.json.encode(key) + b':{"metas":[' + b",".join(map(_meta, metas)) + b"]}" for key, metas in rows.items()
+    ]
+    return b"{" + b",".join(told) + b"}"
+
+
+def _meta(row: Row) -> bytes:
+    text = b'{"phx_ref":"' + row.ref.encode() + b'"'
+    if row.previous:
+        text += b',"phx_ref_prev":"' + row.previous.encode() + b'"'
+    return text + (b"," + row.meta[1:] if len(row.meta) > 2 else b"}")
