@@ -36,7 +36,7 @@ ROWS = (
 """Each room imports only from the rows above its own, and from itself; ``hubbub`` is the package's public face."""
 HEIGHT = {room: height for height, row in enumerate(ROWS) for room in row}
 
-STANDS_ON = {"socketio": "engineio", "sockjs": "native"}
+STANDS_ON = {"socketio": "engineio", "sockjs": "native", "sse": "http", "polling": "http"}
 """Which protocol may import another. A protocol's further files begin with its name: ``socketio_packets``."""
 
 PURE = re.compile(

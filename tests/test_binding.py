@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hubbub.binding import Binder, encode_result
 from hubbub.errors import Invalid, UsageError
-from hubbub.messages import Raw, encode, is_json, values
+from hubbub.messages import Form, Raw, encode, is_json, values
 
 
 class Item(msgspec.Struct):
@@ -621,3 +621,41 @@ def test_what_nobody_can_say_is_a_type_error():
         encode_result(object())
     with pytest.raises(TypeError, match="object cannot be sent"):
         encode_result((b"", object()))
+
+
+# -- what is text by nature --------------------------------------------------------------------------------------------
+
+
+def test_the_fields_of_a_form_are_read_as_their_parameters_types():
+    def order(count: int, price: float, name: str, *, gift: bool = False): ...
+
+    binder = Binder(order, skip=0)
+    assert binder.bind((Form(count="3", price="1.5", name="12", gift="true", unknown="x"),)) == (3, 1.5, "12", True)
+    assert binder.bind_named({"name": "12"}, Form(count="3", price="2", name="no")) == (3, 2.0, "12", False)
+
+
+def test_a_form_may_be_one_record():
+    def plain(order: Message): ...
+    def typed(point: Point): ...
+    def any_object(values: dict): ...
+
+    assert Binder(plain, skip=0).bind((Form(text="hi", stars="5"),)) == (Message(text="hi", stars=5),)
+    assert Binder(typed, skip=0).bind((Form(x="1", y="2"),)) == (Point(1, 2),)
+    assert Binder(any_object, skip=0).bind((Form(x="1"),)) == ({"x": "1"},)
+
+
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        (Form(x="1"), "missing: y"),
+        (Form(x="one", y="2"), "x: expected int, got str"),
+        (Form(x="", y="2"), "x: expected int, got str"),
+        (Form(x="1", y="\ud800"), "y: not valid Unicode"),
+    ],
+)
+def test_a_form_that_does_not_fit_is_invalid(form, reason):
+    def by_name(x: int, y: int): ...
+
+    with pytest.raises(Invalid) as caught:
+        Binder(by_name, skip=0).bind((form,))
+    assert caught.value.reason == reason

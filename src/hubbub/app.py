@@ -31,7 +31,7 @@ from hubbub.history import Position
 from hubbub.hub import Envelope, Hub
 from hubbub.limits import Limits
 from hubbub.membership import Membership
-from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Reply, Send, encode
+from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Reply, Send, canonical, encode
 from hubbub.protocols.base import Protocol, Request, Session
 from hubbub.servers import asgi
 from hubbub.servers.files import Files
@@ -374,11 +374,6 @@ def outermost(paths: Iterable[str]) -> list[str]:
     """Those that are not below another one."""
     listed = dict.fromkeys(paths)
     return [path for path in listed if not any(path.startswith(f"{other}/") for other in listed)]
-
-
-def canonical(topic: str) -> str:
-    """A topic's one name: without its leading slash, unless that is all of it."""
-    return topic if topic == "/" else topic.removeprefix("/")
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

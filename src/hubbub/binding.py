@@ -7,8 +7,8 @@ Rules:
    whole to the first parameter if that one takes objects and all others have defaults.
 3. One ``null`` that the first parameter does not take counts as no argument; so does ``{}`` for a handler without
    parameters.
-4. Values are validated strictly: no text becomes a number. Only the variables of a topic's pattern, which are text
-   by nature, are converted.
+4. Values are validated strictly: no text becomes a number. Only what is text by nature is converted: the variables
+   of a topic's pattern, and the fields of a form.
 5. Whatever a client sends is bound, or is Invalid: nothing else leaves.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from hubbub.errors import Invalid, UsageError
-from hubbub.messages import Arguments, Raw, encode
+from hubbub.messages import Arguments, Form, Raw, encode
 from hubbub.shapes import FAULTS, Shape, explain, shape_of
 
 _MISSING = inspect.Parameter.empty
@@ -91,9 +91,10 @@ class Binder:
         Raises Invalid, whose reason names the fault by its path.
         """
         given = _as_mapping(params)
+        texts = {**given, **variables} if isinstance(params, Form) else variables
         return tuple(
-            parameter.shape.read_text(variables[parameter.name], parameter.name)
-            if parameter.name in variables
+            parameter.shape.read_text(texts[parameter.name], parameter.name)
+            if parameter.name in texts
             else parameter.shape.read(given[parameter.name], parameter.name)
             if parameter.name in given
             else parameter.absent()
@@ -108,6 +109,8 @@ class Binder:
             if _is_null(argument) and not self._takes_null:
                 return self._by_position(())
             if _is_object(argument):
+                if self._whole is not None and isinstance(argument, Form):
+                    return (self._whole.read_text(argument, "$"), *self._tail)
                 if self._whole is not None:
                     return (self._whole.read(argument, "$"), *self._tail)
                 if self._parameters:

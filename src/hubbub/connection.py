@@ -14,7 +14,7 @@ import msgspec
 from hubbub.deadlines import Deadlines
 from hubbub.errors import Conflict, Disconnect, HubbubError, ProtocolError, TimedOut, TooMany, TooSlow
 from hubbub.limits import Limits, TokenBucket
-from hubbub.messages import Answer, Bye, Command, Frame, Join, Message, Reply, Send
+from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Message, Reply, Send
 from hubbub.protocols.base import Line, Request
 from hubbub.protocols.base import Protocol as Conversation
 
@@ -153,7 +153,7 @@ class Connection:
             raise
         self.run(commands, now)
 
-    def ask(self, command: Join | Send, now: float) -> asyncio.Future[Reply]:
+    def ask(self, command: Join | Leave | Send, now: float) -> asyncio.Future[Reply]:
         """Do this; its reply is the result instead of a message to the client. Raises Disconnect when the client goes
         first."""
         question = Question(loop=asyncio.get_running_loop())

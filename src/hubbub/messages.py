@@ -20,6 +20,13 @@ from hubbub.history import NOWHERE, Position
 
 Raw = msgspec.Raw
 Arguments = Sequence[Any]  # each a Raw or a decoded value: what they are is the handler's signature to say
+
+
+class Form(dict[str, str]):
+    """An object whose values came as text, in a URL or a form: they are read as the types that the handler's
+    signature declares. It may stand for one argument, or for join parameters."""
+
+
 Frame = str | bytes
 """One message on a client's wire: ``str`` travels as text, ``bytes`` as binary."""
 
@@ -74,11 +81,17 @@ Command = Join | Leave | Send | Answer | Bye
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The answer to a command: ``body`` is an encoded array of the values returned, ``error`` what was raised."""
+    """The answer to a command: ``body`` is an encoded array of the values returned, ``error`` what was raised.
+
+    After a ``Join`` of a kept topic, ``position`` is where the client stands: it is told what follows from there.
+    ``recovered`` says whether that is where it asked to go on (``Join.after``); None when it did not ask.
+    """
 
     to: Join | Leave | Send
     body: bytes = b"[]"
     error: HubbubError | None = None
+    position: Position | None = None
+    recovered: bool | None = None
 
 
 class Push(msgspec.Struct, frozen=True):
@@ -105,6 +118,11 @@ class Publication(msgspec.Struct, frozen=True):
 
 
 Message = Reply | Push | Left
+
+
+def canonical(topic: str) -> str:
+    """A topic's one name: without its leading slash, unless that is all of it."""
+    return topic if topic == "/" else topic.removeprefix("/")
 
 
 # -- bodies ---------------------------------------------------------------------------------------------------------

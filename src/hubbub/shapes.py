@@ -16,7 +16,7 @@ import msgspec
 from msgspec import inspect as types
 
 from hubbub.errors import Invalid, UsageError
-from hubbub.messages import Raw
+from hubbub.messages import Form, Raw
 
 FAULTS = (ValueError, RecursionError)
 """What decoding raises of a client's making; msgspec's, pydantic's and Unicode's errors are ValueErrors."""
@@ -64,10 +64,10 @@ class Shape:
         except FAULTS as error:
             raise Invalid(explain(error, path)) from None
 
-    def read_text(self, text: str, path: str) -> Any:
-        """What this text says, numbers and dates included. Raises Invalid."""
+    def read_text(self, text: str | Form, path: str) -> Any:
+        """What this text says, or these texts by name, numbers and dates included. Raises Invalid."""
         try:
-            _sayable(text)
+            _sayable(text if isinstance(text, str) else dict(text))
             value = self._parse(text)
             _finite(value)
             return value
@@ -77,7 +77,7 @@ class Shape:
     def _convert(self, value: Any) -> Any:
         return msgspec.convert(value, self.field)
 
-    def _parse(self, text: str) -> Any:
+    def _parse(self, text: str | Form) -> Any:
         return msgspec.convert(text, self.field, strict=False)
 
 
@@ -89,7 +89,7 @@ class Encoded(Shape):
     def _convert(self, value: Any) -> Any:
         return Raw(msgspec.json.encode(value))
 
-    def _parse(self, text: str) -> Any:
+    def _parse(self, text: str | Form) -> Any:
         return self._convert(text)
 
 
@@ -109,7 +109,7 @@ class Model(Shape):
     def _convert(self, value: Any) -> Any:
         return self._adapter.validate_python(value)
 
-    def _parse(self, text: str) -> Any:
+    def _parse(self, text: str | Form) -> Any:
         return self._adapter.validate_strings(text)
 
 

@@ -21,6 +21,11 @@ class Outer(Protocol):
     )
 
 
+class Deep(Protocol):
+    name = "deep"
+    routes = (Route("GET", "/deep", "page"), Route("GET", "/deep/{topic:path}", "poll"))
+
+
 @pytest.fixture
 def routes():
     return Routes([Outer, Inner])
@@ -51,3 +56,21 @@ def test_a_row_may_be_another_protocols(routes):
 def test_a_door_knows_what_may_be_asked_at_it(routes):
     assert routes.find(Request("GET", "/outer/abc/poll"))[0].methods == "GET, POST, OPTIONS"
     assert routes.find(Request("GET", "/inner"))[0].methods == "GET, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    ("path", "variables"),
+    [
+        ("/deep", {}),
+        ("/deep/", {}),
+        ("/deep/a", {"topic": "a"}),
+        ("/deep/a/b", {"topic": "a/b"}),
+        ("/deep/a/", {"topic": "a/"}),
+        ("/deep//", {"topic": "/"}),
+        ("/deep///b", {"topic": "//b"}),
+    ],
+)
+def test_a_path_in_a_brace_may_have_slashes_anywhere(path, variables):
+    door, request = Routes([Deep]).find(Request("GET", path))
+    assert door is not None
+    assert request.variables == variables

@@ -10,9 +10,11 @@ PROTOCOLS = {
     "engineio": "hubbub.protocols.engineio:EngineIO",
     "socketio": "hubbub.protocols.socketio:SocketIO",
     "sockjs": "hubbub.protocols.sockjs:SockJSSession",
+    "sse": "hubbub.protocols.sse:SSE",
+    "polling": "hubbub.protocols.polling:Polling",
 }
 
-DEFAULT = ("native", "socketio", "sockjs")
+DEFAULT = ("native", "socketio", "sockjs", "sse", "polling")
 """What an application speaks unless it is told otherwise."""
 
 

@@ -34,7 +34,7 @@ import msgspec
 
 from hubbub.errors import Disconnect, HubbubError
 from hubbub.limits import Limits
-from hubbub.messages import Command, Frame, Join, Message, Publication, Reply, Send
+from hubbub.messages import Command, Frame, Join, Leave, Message, Publication, Reply, Send
 
 Line = Literal["socket", "stream", "poll", "post", "exchange", "page"]
 Stranger = Literal["refuse", "adopt", "renew"]
@@ -72,7 +72,8 @@ class Response(msgspec.Struct, frozen=True):
 
 class Route(msgspec.Struct, frozen=True):
     """A row of a protocol's table: requests of this method and path are this line. ``{name}`` stands for one
-    segment of the path. Where a POST is a ``poll`` or a ``stream``, its body is read and dropped."""
+    segment of the path, ``{name:path}`` at its end for all that follows. Where a POST is a ``poll`` or a ``stream``,
+    its body is read and dropped."""
 
     method: str
     path: str
@@ -111,7 +112,8 @@ class Protocol:
     """WebSocket subprotocols that this protocol can agree to, best first."""
 
     one_shot: ClassVar[bool] = False
-    """Whether each request is a conversation of its own, over when its response is."""
+    """Whether each request is a conversation of its own, over when its response is. Until then an exchange may speak
+    for it by its key."""
 
     repeats_farewell: ClassVar[bool] = False
     """Whether everyone who comes soon after the end is told of it on a line of their own, and not only who was between
@@ -170,7 +172,7 @@ class Protocol:
     # -- exchanges -----------------------------------------------------------------------------------------------------
 
     @classmethod
-    def exchange(cls, request: Request, data: bytes, known: bool) -> Sequence[Join | Send]:
+    def exchange(cls, request: Request, data: bytes, known: bool) -> Sequence[Join | Leave | Send]:
         """What this request asks, in order: the first that is refused, or else the last one, makes the response.
         ``known`` says that it speaks for a client that has a conversation already.
 

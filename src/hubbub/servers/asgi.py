@@ -59,16 +59,13 @@ def read_request(scope: Scope) -> Request:
 
 
 def read_query(text: str) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    """The first value of each parameter, and all values of those that came more than once. More than 100 are cut
+    """The first value of each parameter, and all values of those that came more than once. More than 1,000 are cut
     off."""
-    query: dict[str, str] = {}
-    repeated: dict[str, tuple[str, ...]] = {}
-    for name, value in parse_qsl(text[:65_536], keep_blank_values=True)[:100]:
-        if name in query:
-            repeated[name] = (*repeated.get(name, (query[name],)), value)
-        else:
-            query[name] = value
-    return query, repeated
+    values: dict[str, list[str]] = {}
+    for name, value in parse_qsl(text[:65_536], keep_blank_values=True)[:1_000]:
+        values.setdefault(name, []).append(value)
+    repeated = {name: tuple(given) for name, given in values.items() if len(given) > 1}
+    return {name: given[0] for name, given in values.items()}, repeated
 
 
 def read_headers(pairs: Any) -> dict[str, str]:

@@ -84,6 +84,8 @@ async def stream(host: Host, door: Door, incoming: Incoming) -> None:
         await _first_of(writer, incoming)
     finally:
         connection.detach(carrier, loop.time())
+        if door.protocol.one_shot:
+            connection.end(None, "closed")
         writer.cancel()
         await asyncio.wait((writer,))
     if not writer.cancelled():
@@ -126,7 +128,7 @@ async def exchange(host: Host, door: Door, incoming: Incoming) -> Response:
     """Do what a request asks, step by step; the last reply, or the first refusal, is the response."""
     loop, request = asyncio.get_running_loop(), incoming.request
     connection = admit(host, door, request)
-    known = not connection.protocol.one_shot
+    known = door.protocol.session(request) is not None
     try:
         body = await read_body(incoming, host.limits.message)
         for command in door.protocol.exchange(request, body, known):

@@ -44,8 +44,8 @@ class Routes:
         if "{" not in path:
             self._exact.setdefault(path, []).append(door)
             return
-        pieces = re.split(r"\{(\w+)\}", path)
-        source = "".join(f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces))
+        pieces = re.split(r"\{(\w+(?::path)?)\}", path)
+        source = "".join(_variable(piece) if index % 2 else re.escape(piece) for index, piece in enumerate(pieces))
         self._patterns.append((re.compile(source), door))
 
     def find(self, request: Request) -> tuple[Door | None, Request]:
@@ -56,7 +56,7 @@ class Routes:
             if door.protocol.accepts(request):
                 return door, request
         for pattern, door in self._patterns:
-            found = pattern.fullmatch(path)
+            found = pattern.fullmatch(request.path) or pattern.fullmatch(path)
             if found is not None and door.protocol.accepts(request):
                 return door, msgspec.structs.replace(request, variables=found.groupdict())
         return None, request
@@ -64,4 +64,10 @@ class Routes:
     @staticmethod
     def has_sessions(protocol: type[Protocol]) -> bool:
         """Whether later requests must find the conversation again."""
-        return not protocol.one_shot and any(route.line not in ("socket", "page") for route in protocol.routes)
+        return any(route.line not in ("socket", "page") for route in protocol.routes)
+
+
+def _variable(name: str) -> str:
+    """What matches it. Only a whole path may have slashes, also at its end."""
+    name, _, path = name.partition(":")
+    return f"(?P<{name}>{'.+' if path else '[^/]+'})"

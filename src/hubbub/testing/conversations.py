@@ -112,7 +112,7 @@ class Conversation:
         frames = self._lines[line]
         if line == "poll" and frames:
             del self._lines[line]
-            return ["".join(map(str, frames))]
+            return ["".join(frame if isinstance(frame, str) else frame.decode() for frame in frames)]
         self._lines[line] = []
         return frames
 
