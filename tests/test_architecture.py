@@ -13,11 +13,11 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hubbub"
 
 ROWS = (
     {"errors"},
-    {"history", "presence", "limits"},
+    {"history", "presence", "limits", "patterns"},
     {"messages"},
     {"protocols"},
     {"brokers"},
-    {"auth", "config", "telemetry", "deadlines", "eager"},
+    {"auth", "config", "telemetry", "deadlines", "eager", "outbox"},
     {"connection"},
     {"hub"},
     {"gathering"},
@@ -27,6 +27,7 @@ ROWS = (
     {"channels"},
     {"blueprint"},
     {"membership"},
+    {"sockets"},
     {"servers"},
     {"app"},
     {"hubbub"},
@@ -40,7 +41,7 @@ STANDS_ON = {"socketio": "engineio", "sockjs": "native", "sse": "http", "polling
 """Which protocol may import another. A protocol's further files begin with its name: ``socketio_packets``."""
 
 PURE = re.compile(
-    r"(errors|history|presence|limits|messages|shapes|protocols|servers\.(websocket|deflate|handshake|routes))\b"
+    r"(errors|history|presence|limits|messages|shapes|outbox|patterns|protocols|servers\.(websocket|deflate|handshake|routes))\b"
 )
 IMPURE = {"asyncio", "socket", "ssl", "time", "threading", "random", "secrets", "logging"}
 """Time, ids and randomness are arguments of what is pure."""

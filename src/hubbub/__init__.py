@@ -24,6 +24,7 @@ from hubbub.errors import (
 from hubbub.gathering import Present
 from hubbub.history import Keep, Position
 from hubbub.limits import Limits
+from hubbub.sockets import Socket
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ __all__ = [
     "Published",
     "Refused",
     "Shutdown",
+    "Socket",
     "TooBig",
     "TooMany",
     "TooSlow",

@@ -4,11 +4,11 @@ This is the only file that knows the concrete parts by name.
 """
 
 import asyncio
+import inspect
 import logging
-import re
 import secrets
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,7 +20,7 @@ import msgspec
 from hubbub import brokers, protocols
 from hubbub.attendance import Attendance
 from hubbub.auth import Origins
-from hubbub.blueprint import Blueprint
+from hubbub.blueprint import Blueprint, Directory
 from hubbub.channels.base import Channel
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
@@ -31,12 +31,14 @@ from hubbub.history import Position
 from hubbub.hub import Envelope, Hub
 from hubbub.limits import Limits
 from hubbub.membership import Membership
-from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Reply, Send, canonical, encode
+from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Reply, Send, Verbatim, canonical, encode
 from hubbub.protocols.base import Protocol, Request, Session
-from hubbub.servers import asgi
+from hubbub.protocols.raw import Raw
+from hubbub.servers import asgi, carriers
 from hubbub.servers.files import Files
 from hubbub.servers.routes import Routes
 from hubbub.servers.websocket import frame
+from hubbub.sockets import Function, Visit
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type[Channel])
@@ -78,8 +80,8 @@ class App:
         self.files = Files(STATIC, pages)
         self.connections: dict[str, Connection] = {}
         self._sessions: dict[str, Connection] = {}
-        self._patterns: list[tuple[re.Pattern[str], Blueprint]] = []
-        self._exact: dict[str, Blueprint] = {}
+        self._channels = Directory()
+        self._sockets: dict[type[Protocol], Function] = {}
         self._starting: asyncio.Lock | None = None
         self._started = False
         self._loop: asyncio.AbstractEventLoop
@@ -100,17 +102,28 @@ class App:
         """
 
         def register(channel: C) -> C:
-            blueprint = Blueprint(channel)
-            name = canonical(pattern)
-            if "#" in name or not name:
-                raise UsageError(f"{pattern!r}: a topic has a name, without '#'")
-            if "{" not in name:
-                if name in self._exact:
-                    raise UsageError(f"{pattern!r} has two channels")
-                self._exact[name] = blueprint
-            else:
-                self._patterns.append((_compile(name), blueprint))
+            self._channels.add(pattern, Blueprint(channel))
             return channel
+
+        return register
+
+    def socket(self, path: str, *, subprotocols: Sequence[str] = ()) -> Callable[[Function], Function]:
+        """Serve the WebSockets of this path with the decorated ``async def``, which is given a ``Socket``. ``{name}``
+        in the path stands for one segment.
+
+        ``subprotocols``: those that are spoken there, best first; the socket's ``subprotocol`` is the one agreed on.
+        Raises UsageError for a path that is none, or is taken.
+        """
+
+        def register(function: Function) -> Function:
+            if not inspect.iscoroutinefunction(function):
+                raise UsageError(f"{path!r}: a raw socket is served by an async def")
+            if self.routes.find(Request("GET", path))[0] is not None:
+                raise UsageError(f"{path!r} is taken")
+            protocol = Raw.at(path, subprotocols)
+            self.routes.add(protocol)
+            self._sockets[protocol] = function
+            return function
 
         return register
 
@@ -123,7 +136,7 @@ class App:
         Raises NotFound when no channel has this topic, BrokerError when the log could not take it.
         """
         name, _, room = canonical(topic).partition("#")
-        blueprint, _ = self._match(name)
+        blueprint, _ = self._channels.find(name)
         body = encode((event, *payload))
         envelope = Envelope(room=room, key=key)
         work = partial(self._publish, name, body, blueprint.history if keep else None, envelope, id)
@@ -151,7 +164,7 @@ class App:
         """Who is in a topic, and how many. Raises NotFound when no channel has this topic."""
         await self.start()
         name = canonical(topic)
-        self._match(name)
+        self._channels.find(name)
         return await self.attendance.present(name)
 
     # -- starting and stopping -------------------------------------------------------------------------------------
@@ -249,6 +262,10 @@ class App:
         self.connections[session.id] = connection
         if self.routes.has_sessions(protocol):
             self._sessions[session.key] = connection
+        function = self._sockets.get(protocol)
+        if function is not None:
+            chosen = carriers.subprotocol(protocol, request.headers)
+            connection.visit = Visit(self, function, connection, request, chosen)
         connection.run(commands, session.now)
         return connection
 
@@ -262,6 +279,9 @@ class App:
     # -- what connections ask (their Desk) -------------------------------------------------------------------------
 
     def command(self, connection: Connection, command: Command) -> None:
+        if isinstance(command, Verbatim):
+            connection.visit.take(command.data)
+            return
         if isinstance(command, Join):
             self._join(connection, command)
             return
@@ -288,7 +308,7 @@ class App:
         try:
             if len(topic) > self.limits.topic_length or "#" in topic:
                 raise Invalid(f"a topic's name has at most {self.limits.topic_length} characters, and no '#'")
-            blueprint, variables = self._match(topic)
+            blueprint, variables = self._channels.find(topic)
             if older is None and len(connection.memberships) >= self.limits.topics:
                 raise TooMany(f"more than {self.limits.topics} topics")
         except HubbubError as error:
@@ -312,6 +332,8 @@ class App:
 
     def ended(self, connection: Connection, reason: str) -> None:
         self.connections.pop(connection.id, None)
+        if connection.visit is not None:
+            connection.visit.leave()
         for membership in list(connection.memberships.values()):
             self._vacate(membership)
             membership.leave(reason)
@@ -333,7 +355,7 @@ class App:
         self.hub.leave(membership.connection, membership.topic)
 
     async def _hook(self, topic: str, name: str, arguments: tuple[Any, ...]) -> None:
-        blueprint, _ = self._match(topic)
+        blueprint, _ = self._channels.find(topic)
         nobody = Connection(self, cast(Protocol, None), "", "")
         nobody.ended = True
         membership = Membership(self, blueprint, nobody, topic)
@@ -359,33 +381,11 @@ class App:
     def complain(self, what: str, error: BaseException) -> None:
         log.error(what, exc_info=error)
 
-    def _match(self, topic: str) -> tuple[Blueprint, Mapping[str, str]]:
-        blueprint = self._exact.get(topic)
-        if blueprint is not None:
-            return blueprint, {}
-        for pattern, blueprint in self._patterns:
-            found = pattern.fullmatch(topic)
-            if found is not None:
-                return blueprint, found.groupdict()
-        raise NotFound(f"there is no topic {topic[:100]!r}")
-
 
 def outermost(paths: Iterable[str]) -> list[str]:
     """Those that are not below another one."""
     listed = dict.fromkeys(paths)
     return [path for path in listed if not any(path.startswith(f"{other}/") for other in listed)]
-
-
-def _compile(pattern: str) -> re.Pattern[str]:
-    pieces = re.split(r"\{(\w+)\}", pattern)
-    if any("{" in piece or "}" in piece for piece in pieces[::2]):
-        raise UsageError(f"{pattern!r}: a variable is written {{name}}")
-    try:
-        return re.compile(
-            "".join(f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces))
-        )
-    except re.error as error:
-        raise UsageError(f"{pattern!r}: {error}") from None
 
 
 def _load(names: Iterable[str] | None) -> list[type[Protocol]]:

@@ -1,13 +1,16 @@
-"""A channel class, read once: its events, what each wants, and what its topics ask of the hub."""
+"""A channel class, read once: its events, what each wants, and what its topics ask of the hub; and which is whose."""
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from hubbub import patterns
 from hubbub.binding import Binder
 from hubbub.channels.base import Channel
-from hubbub.errors import UsageError
+from hubbub.errors import NotFound, UsageError
 from hubbub.gathering import Terms
+from hubbub.messages import canonical
 
 
 class Method:
@@ -55,3 +58,36 @@ def _terms(channel: type[Channel]) -> Terms:
         channel.online is not Channel.online,
         channel.offline is not Channel.offline,
     )
+
+
+class Directory:
+    """Which blueprint serves which topic: exact names go before patterns, and those in order."""
+
+    __slots__ = ("_exact", "_patterns")
+
+    def __init__(self) -> None:
+        self._exact: dict[str, Blueprint] = {}
+        self._patterns: list[tuple[re.Pattern[str], Blueprint]] = []
+
+    def add(self, pattern: str, blueprint: Blueprint) -> None:
+        """Raises UsageError for a pattern that is taken, or is none."""
+        name = canonical(pattern)
+        if "#" in name or not name:
+            raise UsageError(f"{pattern!r}: a topic has a name, without '#'")
+        if "{" in name or "}" in name:
+            self._patterns.append((patterns.read(name), blueprint))
+        elif name in self._exact:
+            raise UsageError(f"{pattern!r} has two channels")
+        else:
+            self._exact[name] = blueprint
+
+    def find(self, topic: str) -> tuple[Blueprint, Mapping[str, str]]:
+        """The blueprint, and what the braces of its pattern stand for. Raises NotFound."""
+        blueprint = self._exact.get(topic)
+        if blueprint is not None:
+            return blueprint, {}
+        for pattern, blueprint in self._patterns:
+            found = pattern.fullmatch(topic)
+            if found is not None:
+                return blueprint, found.groupdict()
+        raise NotFound(f"there is no topic {topic[:100]!r}")

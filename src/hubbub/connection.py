@@ -5,22 +5,25 @@ It knows protocols only by their contract, and the application only as a ``Desk`
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from hubbub.deadlines import Deadlines
 from hubbub.errors import Conflict, Disconnect, HubbubError, ProtocolError, TimedOut, TooMany, TooSlow
 from hubbub.limits import Limits, TokenBucket
-from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Message, Reply, Send
+from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Message, Reply, Send, Verbatim
+from hubbub.outbox import Outbox
 from hubbub.protocols.base import Line, Request
 from hubbub.protocols.base import Protocol as Conversation
 
 if TYPE_CHECKING:
     from hubbub.hub import Topic
 
+
+EASY = 65_536
+"""Bytes that may wait for a client that has no line just now before it counts as busy."""
 
 LINGER = 5.0
 """Seconds a client that polls has to come and hear why its session ended."""
@@ -39,6 +42,10 @@ class Carrier(Protocol):
 
     def write(self, frames: list[Frame]) -> None:
         """Send these, in this order."""
+
+    def hold(self, on: bool) -> None:
+        """Read no more of what the client sends, or go on: meanwhile it waits on the client's side. A line that has
+        nothing to hold does nothing."""
 
     def close(self, frames: list[Frame], code: int, reason: str) -> None:
         """Send these, then end the line."""
@@ -73,16 +80,6 @@ class Question(asyncio.Future[Reply]):
     """The ``ref`` of a command whose reply is waited for here, and is no message to the client."""
 
 
-class Waiting(NamedTuple):
-    """Frames in the outbox. ``policy`` says what may be done with them when it overflows, ``key`` which later ones
-    replace them."""
-
-    frames: Sequence[Frame]
-    size: int
-    policy: str
-    key: object
-
-
 class Connection:
     """One client of this node.
 
@@ -91,9 +88,9 @@ class Connection:
     """
 
     __slots__ = (
-        "__weakref__", "_bucket", "_carriers", "_lingers", "_outbox", "_parting", "_questions", "_refused", "_stalled",
-        "_waiting", "calls", "client", "deadline", "desk", "ended", "id", "identity", "key", "memberships", "protocol",
-        "topics", "wire",
+        "__weakref__", "_bucket", "_carriers", "_eased", "_lingers", "_outbox", "_parting", "_questions", "_refused",
+        "_stalled", "calls", "client", "deadline", "desk", "ended", "id", "identity", "key", "memberships",
+        "protocol", "topics", "visit", "wire",
     )  # fmt: skip
 
     def __init__(self, desk: Desk, protocol: Conversation, key: str, id: str, client: str = "") -> None:
@@ -109,9 +106,10 @@ class Connection:
         self.topics: list[Topic] = []
         self.calls: dict[int, asyncio.Future[Any]] | None = None
         self.wire: Callable[[bytes], None] | None = None
+        self.visit: Any = None
+        self._eased: asyncio.Future[None] | None = None
         self._carriers: dict[Line, Carrier] = {}
-        self._outbox: deque[Waiting] | None = None
-        self._waiting = 0
+        self._outbox: Outbox | None = None
         self._stalled: float | None = None
         self._bucket: TokenBucket | None = None
         self._refused = 0
@@ -232,10 +230,13 @@ class Connection:
         """Send these as soon as the client takes them; if that is too much, do as the policy says."""
         if self.ended:
             return
-        self._store(Waiting(frames, sum(map(len, frames)), policy, key))
+        if self._outbox is None:
+            self._outbox = Outbox()
+        self._outbox.add(frames, policy, key)
         self.drain()
-        if self._waiting > self.desk.limits.outbox:
-            self._overflow()
+        limit = self.desk.limits.outbox
+        if self._outbox is not None and self._outbox.size > limit and not self._outbox.shed(limit):
+            self.end(TooSlow(), "too slow")
 
     def drain(self) -> None:
         """Write all that can be written."""
@@ -260,6 +261,28 @@ class Connection:
         """Whether something sent now would leave now."""
         carrier = self._carriers.get(self.protocol.line)
         return carrier is not None and not carrier.full
+
+    @property
+    def busy(self) -> bool:
+        """Whether the client should be spared more for now: it reads slowly, or much is waiting for it."""
+        if self.ended:
+            return False
+        carrier = self._carriers.get(self.protocol.line)
+        if carrier is not None:
+            return carrier.full
+        return self._outbox is not None and self._outbox.size > EASY
+
+    async def eased(self) -> None:
+        """Wait until it is busy no more, or has ended."""
+        while self.busy:
+            if self._eased is None:
+                self._eased = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._eased)
+
+    def hold(self, on: bool) -> None:
+        """Read no more of what the client sends, or go on."""
+        for carrier in self._carriers.values():
+            carrier.hold(on)
 
     def end(self, error: HubbubError | None, reason: str) -> None:
         """End it: say so on every line in the protocol's own words, and close them. Once is enough.
@@ -330,7 +353,7 @@ class Connection:
 
     def _allowed(self, command: Command, now: float) -> bool:
         limits = self.desk.limits
-        if not limits.rate or type(command) is Answer:
+        if not limits.rate or type(command) is Answer or type(command) is Verbatim:
             return True
         if self._bucket is None:
             self._bucket = TokenBucket(limits.rate, limits.burst, now)
@@ -339,42 +362,22 @@ class Connection:
         self._refused += 1
         if self._refused > limits.burst:
             self.end(ProtocolError(f"more than {limits.rate:g} messages a second, and no end of it", 1008), "too many")
-        elif not isinstance(command, Answer | Bye):
+        elif not isinstance(command, Answer | Verbatim | Bye):
             self.tell(Reply(command, error=TooMany(f"more than {limits.rate:g} messages a second")))
         return False
 
     def _take(self) -> Sequence[Frame]:
-        outbox, self._outbox, self._waiting = self._outbox, None, 0
-        return [frame for item in outbox for frame in item.frames] if outbox else ()
-
-    def _store(self, item: Waiting) -> None:
-        if self._outbox is None:
-            self._outbox = deque()
-        if item.policy == "latest":
-            for index, older in enumerate(self._outbox):
-                if older.key == item.key:
-                    self._waiting -= older.size
-                    del self._outbox[index]
-                    break
-        self._outbox.append(item)
-        self._waiting += item.size
-
-    def _overflow(self) -> None:
-        outbox, limit = self._outbox, self.desk.limits.outbox
-        kept: deque[Waiting] = deque()
-        for item in outbox or ():
-            if self._waiting > limit and item.policy == "drop_oldest":
-                self._waiting -= item.size
-            else:
-                kept.append(item)
-        self._outbox = kept
-        if self._waiting > limit:
-            self.end(TooSlow(), "too slow")
+        outbox, self._outbox = self._outbox, None
+        return () if outbox is None else outbox.frames()
 
     def _settle(self) -> None:
-        """Keep ``wire`` true: set exactly while joined bytes may be written without asking anyone."""
+        """Keep ``wire`` true: set exactly while joined bytes may be written without asking anyone. And tell those who
+        wait for it that the client takes more."""
+        if self._eased is not None and not self.busy:
+            self._eased.set_result(None)
+            self._eased = None
         carrier = self._carriers.get(self.protocol.line)
-        free = carrier is not None and not carrier.full and not self._outbox and self.protocol.plain
+        free = carrier is not None and not carrier.full and self._outbox is None and self.protocol.plain
         wire = carrier.wire if free and carrier is not None else None
         if (wire is None) != (self.wire is None) or wire != self.wire:
             self.wire = wire

@@ -19,7 +19,8 @@
     │   ├── Missed          come back: something was lost on the way to you, so ask where you are
     │   ├── TimedOut        come back: nothing was heard of you
     │   ├── Kicked          do not come back by yourself
-    │   └── Banned          do not come back
+    │   ├── Banned          do not come back
+    │   └── Closed          the function of a raw socket closed it
     └── BrokerError         the log could not take it
 
 An error knows its ``code`` (a word for programs), its ``reason`` (a sentence for people) and, where HTTP is
@@ -139,7 +140,7 @@ class Disconnect(HubbubError):
 
     code = "disconnected"
     come_back: ClassVar[bool] = True
-    close_code: ClassVar[int] = 1000
+    close_code: int = 1000
 
 
 class Shutdown(Disconnect):
@@ -198,6 +199,18 @@ class Banned(Disconnect):
     status = 403
     come_back = False
     close_code = 4403
+
+
+class Closed(Disconnect):
+    """The function of a raw socket closed it, with the code and reason of its choice."""
+
+    code = "closed"
+    come_back = False
+
+    def __init__(self, close_code: int = 1000, reason: str = "") -> None:
+        super().__init__(reason)
+        self.close_code = close_code
+        self.reason = reason
 
 
 class BrokerError(HubbubError):

@@ -29,13 +29,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Characters in a topic's name."""
 
     rate: float = 200.0
-    """Commands a second from one connection, sustained. Zero means no limit."""
+    """Commands a second from one connection, sustained. Zero means no limit. Messages of raw sockets are not counted:
+    what their function does not take is not read from the network; see ``inbox``."""
 
     burst: int = 1_000
     """Commands that may come at once before ``rate`` is held against them."""
 
     backlog: int = 1_000
     """Commands of one client in one topic that wait for an earlier one to finish."""
+
+    inbox: int = 65_536
+    """Bytes of messages that a raw socket's function has not taken yet. Beyond it no more is read from the client."""
 
     outbox: int = 1 << 20
     """Bytes waiting for a client that does not read. More is an overflow; see ``Channel.overflow``."""

@@ -68,13 +68,19 @@ class Answer(msgspec.Struct, frozen=True):
     arguments: Arguments = ()
 
 
+class Verbatim(msgspec.Struct, frozen=True, gc=False):
+    """A message for a raw socket: text or bytes, as they came. What the socket says goes through ``Protocol.carry``."""
+
+    data: Frame
+
+
 class Bye(msgspec.Struct, frozen=True):
     """The client is done, and said so."""
 
     reason: str = "closed"
 
 
-Command = Join | Leave | Send | Answer | Bye
+Command = Join | Leave | Send | Answer | Verbatim | Bye
 
 
 # -- what they are told ---------------------------------------------------------------------------------------------

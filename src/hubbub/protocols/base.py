@@ -215,6 +215,10 @@ class Protocol:
         """What the client is told."""
         raise NotImplementedError
 
+    def carry(self, data: Frame) -> tuple[Frame, ...]:
+        """What a raw socket sends, text or bytes: for protocols that serve one."""
+        return (data,)
+
     def pack(self, frames: Sequence[Frame], line: Line) -> list[Frame]:
         """What goes out on this line: owed control frames, then ``frames``; [] when there is nothing.
 

@@ -10,6 +10,7 @@ from hubbub.protocols.base import Request
 from hubbub.servers import asgi_http, asgi_lifespan, carriers
 from hubbub.servers.carriers import Host
 from hubbub.servers.routes import Door
+from hubbub.servers.websocket import short
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -94,15 +95,13 @@ async def _websocket(host: Host, door: Door, request: Request, receive: Receive,
     chosen = carriers.subprotocol(door.protocol, request.headers)
     if chosen is not None:
         accept["subprotocol"] = chosen
-    await send(accept)
     try:
         connection.attach(carrier, loop.time(), request)
     except (Conflict, ProtocolError) as error:
-        await send({"type": "websocket.close", "code": 1008, "reason": error.reason[:120]})
-        return
-    writer = asyncio.ensure_future(_write(carrier, send))
+        carrier.close([], 1008, error.reason)
+    writer = asyncio.ensure_future(_write(carrier, accept, send))
     try:
-        while not writer.done() and (message := await _next(receive)) is not None:
+        while not writer.done() and (message := await _next(carrier, receive)) is not None:
             data = message.get("text")
             if data is None:
                 data = message.get("bytes") or b""
@@ -121,18 +120,20 @@ async def _websocket(host: Host, door: Door, request: Request, receive: Receive,
         writer.cancel()
 
 
-async def _next(receive: Receive) -> MutableMapping[str, Any] | None:
+async def _next(carrier: carriers.Queue, receive: Receive) -> MutableMapping[str, Any] | None:
+    await carrier.reading.wait()
     message = await receive()
     return message if message["type"] == "websocket.receive" else None
 
 
-async def _write(carrier: carriers.Queue, send: Send) -> None:
-    """Empty the queue as fast as the server takes it."""
+async def _write(carrier: carriers.Queue, accept: dict[str, Any], send: Send) -> None:
+    """Accept the client, then empty the queue as fast as the server takes it."""
     try:
+        await send(accept)
         while (frame := await carrier.next()) is not None:
             await send({"type": "websocket.send", "text" if type(frame) is str else "bytes": frame})
             carrier.sent(frame)
         code, reason = carrier.closing or (1000, "")
-        await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
+        await send({"type": "websocket.close", "code": code, "reason": short(reason)})
     except (OSError, RuntimeError):
         pass  # the client is gone: receive() says so too

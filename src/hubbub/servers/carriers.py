@@ -104,6 +104,9 @@ class Poll:
     def close(self, frames: list[Frame], code: int, reason: str) -> None:
         self.write(frames)
 
+    def hold(self, on: bool) -> None:
+        """Nothing is read from it."""
+
 
 class Post:
     """One request whose body is on its way. Nothing is written to it."""
@@ -118,6 +121,9 @@ class Post:
 
     def close(self, frames: list[Frame], code: int, reason: str) -> None:
         """It ends with its answer."""
+
+    def hold(self, on: bool) -> None:
+        """It is one body, and that has its limit."""
 
 
 class Queue:
@@ -134,6 +140,9 @@ class Queue:
         self.size = 0
         self.closing: tuple[int, str] | None = None
         self._wake = asyncio.Event()
+        self.reading = asyncio.Event()
+        """Set while more may be read of what the client sends."""
+        self.reading.set()
 
     def write(self, frames: list[Frame]) -> None:
         self.waiting.extend(frames)
@@ -147,6 +156,13 @@ class Queue:
     def close(self, frames: list[Frame], code: int, reason: str) -> None:
         self.write(frames)
         self.closing = (code, reason)
+        self.reading.set()
+
+    def hold(self, on: bool) -> None:
+        if on:
+            self.reading.clear()
+        else:
+            self.reading.set()
 
     async def next(self) -> Frame | None:
         """The next frame to write, when there is one; None when the line is to be closed."""

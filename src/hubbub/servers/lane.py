@@ -25,6 +25,9 @@ from hubbub.servers.proxies import Proxies
 from hubbub.servers.routes import Door
 from hubbub.servers.websocket import Close, FrameReader, Ping, close_frame, frame, ping_frame, pong_frame
 
+SLICE = 16_384
+"""Bytes that are read at once: what they inflate to is at most a thousand times as much."""
+
 FAREWELL = 5.0
 """Seconds a client has to answer a Close frame before the line is cut."""
 
@@ -33,8 +36,8 @@ class Lane(asyncio.Protocol):
     """One WebSocket. What uvicorn calls it with, it keeps only as long as it needs it."""
 
     __slots__ = (
-        "_closing", "_connections", "_delegate", "_heard", "_host", "_loop", "_pinged", "_pings", "_proxies", "_reader",
-        "connection", "deadline", "full", "transport", "wire",
+        "_closing", "_connections", "_delegate", "_heard", "_held", "_host", "_loop", "_pinged", "_pings", "_proxies",
+        "_reader", "_unread", "connection", "deadline", "full", "transport", "wire",
     )  # fmt: skip
 
     line: Line = "socket"
@@ -52,6 +55,8 @@ class Lane(asyncio.Protocol):
         )
         self._reader: FrameReader | None = None
         self._closing = False
+        self._held = False
+        self._unread = b""
         self._heard = False
         self._pings = False
         self._pinged = False
@@ -71,11 +76,27 @@ class Lane(asyncio.Protocol):
         if reader is None:
             self._open(data)
             return
-        connection = self.connection
-        if self._closing and connection is None:
+        if self._closing and self.connection is None:
             return
         self._heard = True
-        now = self._loop.time()
+        if self._held or self._unread:
+            self._unread += data
+        elif len(data) <= SLICE:
+            self._read(reader, data)
+        else:
+            self._read_slices(reader, data)
+
+    def _read_slices(self, reader: FrameReader, data: bytes) -> None:
+        """A little at a time: what is compressed can be a thousand times as much, and all of it would be made before
+        the first message could say that it is enough."""
+        for start in range(0, len(data), SLICE):
+            if self._held:
+                self._unread = data[start:]
+                return
+            self._read(reader, data[start : start + SLICE])
+
+    def _read(self, reader: FrameReader, data: bytes) -> None:
+        connection, now = self.connection, self._loop.time()
         for event in reader.feed(data):
             if type(event) is str or type(event) is bytes:
                 if connection is not None and not connection.ended:
@@ -203,10 +224,25 @@ class Lane(asyncio.Protocol):
     def write(self, frames: list[Frame]) -> None:
         self.transport.write(frame(frames[0]) if len(frames) == 1 else b"".join(map(frame, frames)))
 
+    def hold(self, on: bool) -> None:
+        self._held = on
+        if on:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+            self._loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        if not self._held and self._reader is not None:
+            unread, self._unread = self._unread, b""
+            self._read_slices(self._reader, unread)
+
     def close(self, frames: list[Frame], code: int, reason: str) -> None:
         if self._closing:
             return
         self._closing = True
+        if self._held:
+            self.hold(False)  # for the client's Close
         self.wire = None
         self.transport.write(b"".join(map(frame, frames)) + close_frame(code, reason))
         self._loop.call_later(FAREWELL, self.transport.abort)
@@ -215,7 +251,7 @@ class Lane(asyncio.Protocol):
         """Ask a silent client for a sign of life; give up on one that gives none."""
         connection = self.connection
         limits = self._host.limits
-        if self._heard:
+        if self._heard or self._held:
             self._heard = self._pinged = False
             self.deadline = now + limits.heartbeat
         elif not self._pinged:

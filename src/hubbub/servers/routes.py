@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from hubbub import patterns
 from hubbub.protocols.base import Protocol, Request, Route
 
 
@@ -27,26 +28,27 @@ class Routes:
     """The tables of all protocols that are spoken, by path. One trailing slash does not matter."""
 
     def __init__(self, protocols: Iterable[type[Protocol]]) -> None:
-        self.protocols = tuple(protocols)
+        self.protocols: list[type[Protocol]] = []
         self._exact: dict[str, list[Door]] = {}
         self._patterns: list[tuple[re.Pattern[str], Door]] = []
-        for protocol in self.protocols:
-            for path in dict.fromkeys(route.path for route in protocol.routes):
-                rows = {
-                    "WEBSOCKET" if route.line == "socket" else route.method: route
-                    for route in protocol.routes
-                    if route.path == path
-                }
-                owner = next(iter(rows.values())).protocol or protocol
-                self._add(path.removesuffix("/"), Door(owner, rows))
+        for protocol in protocols:
+            self.add(protocol)
 
-    def _add(self, path: str, door: Door) -> None:
-        if "{" not in path:
-            self._exact.setdefault(path, []).append(door)
-            return
-        pieces = re.split(r"\{(\w+(?::path)?)\}", path)
-        source = "".join(_variable(piece) if index % 2 else re.escape(piece) for index, piece in enumerate(pieces))
-        self._patterns.append((re.compile(source), door))
+    def add(self, protocol: type[Protocol]) -> None:
+        """One table more. Raises UsageError for a path that cannot be read."""
+        self.protocols.append(protocol)
+        for path in dict.fromkeys(route.path for route in protocol.routes):
+            rows = {
+                "WEBSOCKET" if route.line == "socket" else route.method: route
+                for route in protocol.routes
+                if route.path == path
+            }
+            owner = next(iter(rows.values())).protocol or protocol
+            door, place = Door(owner, rows), path.removesuffix("/")
+            if "{" in place or "}" in place:
+                self._patterns.append((patterns.read(place, paths=True), door))
+            else:
+                self._exact.setdefault(place, []).append(door)
 
     def find(self, request: Request) -> tuple[Door | None, Request]:
         """The door for this request, and the request with what the braces in the door's path stood for. Exact paths go
@@ -65,9 +67,3 @@ class Routes:
     def has_sessions(protocol: type[Protocol]) -> bool:
         """Whether later requests must find the conversation again."""
         return any(route.line not in ("socket", "page") for route in protocol.routes)
-
-
-def _variable(name: str) -> str:
-    """What matches it. Only a whole path may have slashes, also at its end."""
-    name, _, path = name.partition(":")
-    return f"(?P<{name}>{'.+' if path else '[^/]+'})"

@@ -367,5 +367,9 @@ def close_frame(code: int = NO_CODE, reason: str = "") -> bytes:
     """The last frame. ``NO_CODE`` sends no code, and no reason; a reason of more than 123 bytes is cut."""
     if code == NO_CODE:
         return _frame(FIN | CLOSE, b"")
-    cut = reason.encode(errors="replace")[:123].decode(errors="ignore")
-    return _frame(FIN | CLOSE, code.to_bytes(2) + cut.encode())
+    return _frame(FIN | CLOSE, code.to_bytes(2) + short(reason).encode())
+
+
+def short(reason: str) -> str:
+    """A reason, cut to the 123 bytes that a Close frame has room for."""
+    return reason.encode(errors="replace")[:123].decode(errors="ignore")
