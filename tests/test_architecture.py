@@ -28,6 +28,7 @@ ROWS = (
     {"blueprint"},
     {"membership"},
     {"sockets"},
+    {"nodes"},
     {"servers"},
     {"app"},
     {"hubbub"},

@@ -25,13 +25,14 @@ from hubbub.channels.base import Channel
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
 from hubbub.eager import Eager
-from hubbub.errors import HubbubError, Invalid, NotFound, Shutdown, TooMany, UsageError
+from hubbub.errors import Disconnect, HubbubError, Invalid, Kicked, NotFound, Shutdown, TooMany, UsageError
 from hubbub.gathering import Present
 from hubbub.history import Position
 from hubbub.hub import Envelope, Hub
 from hubbub.limits import Limits
 from hubbub.membership import Membership
 from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Reply, Send, Verbatim, canonical, encode
+from hubbub.nodes import Nodes
 from hubbub.protocols.base import Protocol, Request, Session
 from hubbub.protocols.raw import Raw
 from hubbub.servers import asgi, carriers
@@ -89,6 +90,7 @@ class App:
         self._pool: ThreadPoolExecutor | None = None
         self.hub: Hub
         self.attendance: Attendance
+        self.nodes: Nodes
         self.eager: Eager
         self.deadlines: Deadlines
 
@@ -147,18 +149,21 @@ class App:
         return await self.hub.publish(*arguments)
 
     async def call(self, topic: str, event: str, *payload: Any, timeout: float = 10.0) -> list[Any]:
-        """Ask everyone in a topic on this node, and gather the answers that come within ``timeout`` seconds.
+        """Ask everyone in a topic, on all nodes, and gather the answers that come within ``timeout`` seconds.
 
         Who leaves, fails or stays silent is not in the list.
         """
         await self.start()
-        name = canonical(topic)
-        asked = [
-            cast(Membership, member.memberships[name]).call(event, payload, timeout)
-            for member in (self.hub.topics[name].members() if name in self.hub.topics else ())
-        ]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        return [answer for answer in answers if not isinstance(answer, BaseException)]
+        return await self.nodes.call(canonical(topic), encode((event, *payload)), timeout)
+
+    async def disconnect(self, who: str, error: Disconnect | str = "", *, timeout: float = 5.0) -> int:
+        """End the connection of this id, or all of this identity, on all nodes, and give their number. ``error`` is
+        the reason of a ``Kicked``, or what else they are to be told: ``Banned("spam")``.
+
+        Nodes that do not answer within ``timeout`` seconds are not counted.
+        """
+        await self.start()
+        return await self.nodes.end(who, Kicked(error) if isinstance(error, str) else error, timeout)
 
     async def presence(self, topic: str) -> Present:
         """Who is in a topic, and how many. Raises NotFound when no channel has this topic."""
@@ -188,7 +193,8 @@ class App:
             self._thread = threading.get_ident()
             broker = brokers.create(self.broker_url)
             self.hub = Hub(broker, loop, frame, self.complain)
-            await broker.start(self.hub.deliver)
+            self.nodes = Nodes(self.hub, self.connections, self.complain)
+            await self.nodes.start()
             self.eager = Eager(loop)
             self.deadlines = Deadlines(loop)
             node = secrets.token_urlsafe(6)
@@ -206,6 +212,7 @@ class App:
                 task.cancel()
         self.eager.close()
         self.deadlines.close()
+        self.nodes.close()
         await self.hub.broker.close()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)

@@ -270,9 +270,10 @@ class Membership:
 
     def call(self, event: str, payload: tuple[Any, ...], timeout: float) -> Awaitable[Any]:
         body = encode((event, *payload))
-        return self.house.on_loop(lambda: self._ask(body, timeout))
+        return self.house.on_loop(lambda: self.ask(body, timeout))
 
-    async def _ask(self, body: bytes, timeout: float) -> Any:
+    async def ask(self, body: bytes, timeout: float) -> Any:
+        """Ask the client something that is encoded already."""
         connection = self.connection
         if connection.ended or self.left:
             raise Kicked("the client is gone")
