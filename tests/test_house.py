@@ -150,5 +150,9 @@ def test_the_wheel_holds_demos_browser_clients_and_licences(tmp_path: Path) -> N
         "hubbub/static/socket.io/socket.io.esm.min.js",
         "hubbub/static/socket.io/socket.io.msgpack.min.js",
         "hubbub/static/socket.io/LICENSES.txt",
+        "hubbub/static/phoenix/phoenix.js",
+        "hubbub/static/phoenix/phoenix.min.js",
+        "hubbub/static/phoenix/phoenix.mjs",
+        "hubbub/static/phoenix/LICENSES.txt",
     }
     assert not [name for name in held if "node_modules" in name or "cache" in name or name.startswith("tests")]

@@ -21,6 +21,14 @@ const CLIENTS = [
     part: /^\.\.\/(?:\.\.\/(?:\.\.\/node_modules\/)?([^./][^/]*)|(build))\//,
     renamed: { build: "socket.io-client", "socket.io-component-emitter": "@socket.io/component-emitter" },
   },
+  {
+    name: "phoenix",
+    from: "priv/static",
+    files: /^phoenix(\.min)?\.js$|^phoenix\.mjs(\.map)?$/,
+    to: "phoenix",
+    part: /^\.\.\/\.\.\/(assets)\//,
+    renamed: { assets: "phoenix" },
+  },
 ];
 
 for (const client of CLIENTS) {

@@ -91,3 +91,17 @@ class Log(Channel):
     @on("add")
     async def add(self, number: int) -> str:
         return str(await self.publish("added", number))
+
+
+@app.channel("token")
+class Token(Channel):
+    async def join(self, auth_token: str = "") -> None:
+        self.token = auth_token
+
+    @on("token")
+    async def tell_token(self) -> dict[str, str]:
+        return {"token": self.token}
+
+    @on("params")
+    async def tell_params(self) -> dict[str, Any]:
+        return self.params

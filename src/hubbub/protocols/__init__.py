@@ -9,12 +9,13 @@ PROTOCOLS = {
     "native": "hubbub.protocols.native:Native",
     "engineio": "hubbub.protocols.engineio:EngineIO",
     "socketio": "hubbub.protocols.socketio:SocketIO",
+    "phoenix": "hubbub.protocols.phoenix:Phoenix",
     "sockjs": "hubbub.protocols.sockjs:SockJSSession",
     "sse": "hubbub.protocols.sse:SSE",
     "polling": "hubbub.protocols.polling:Polling",
 }
 
-DEFAULT = ("native", "socketio", "sockjs", "sse", "polling")
+DEFAULT = ("native", "socketio", "phoenix", "sockjs", "sse", "polling")
 """What an application speaks unless it is told otherwise."""
 
 
