@@ -344,6 +344,27 @@ class KeepsALogANode(Joined):
         self._logs = {}
 
 
+class ForgetsIdsOfOtherNodes(Joined):
+    found = "raced for on two nodes"
+
+    def publish(self, topic, data, keep, id=None):
+        mine = id and f"{id} {self.nodes.index(self)}"
+        return super().publish(topic, data, keep, mine)
+
+
+class ReordersForOtherNodes(Joined):
+    """What is not kept reaches other nodes a turn of the loop later."""
+
+    found = "another node delivers a caller's publications in another order"
+
+    def _spread(self, topic, data, position):
+        for node in self.nodes:
+            if node is not self and not position:
+                asyncio.get_running_loop().call_soon(node.local, topic, data, position)
+            elif topic in node.topics:
+                node.local(topic, data, position)
+
+
 SOUND = (Durable, Joined)
 BROKEN = [
     broker

@@ -179,12 +179,23 @@ def test_a_key_without_a_certificate(hubbub: Run, chat: str) -> None:
         ("sqlite:///nowhere/chat.db", r".*nowhere/chat\.db.*"),
         ("sqlite:///folder", r".*folder.*"),
         ("sqlite:///junk.db", r".*junk\.db.*"),
+        ("redis://127.0.0.1:1", r"Redis at 127\.0\.0\.1:1 cannot be reached: connection refused\."),
+        ("redis://no-such-host.invalid/3", r"Redis at no-such-host\.invalid:6379 cannot be reached: .+\."),
+        ("redis+sentinel://127.0.0.1:1/chat", r"the sentinels at 127\.0\.0\.1:1 cannot be reached: .+\."),
+        ("redis+cluster://127.0.0.1:1", r"the Redis cluster at 127\.0\.0\.1:1 cannot be reached: .+\."),
+        ("redis://user:secret@host:port", r"the URL of Redis cannot be read: it is redis://host:6379/0.*"),
     ],
 )
 def test_a_broker_that_will_not_do(hubbub: Run, folder: Path, chat: str, broker: str, sentence: str) -> None:
     (folder / "folder").mkdir()
     (folder / "junk.db").write_bytes(b"junk" * 1000)
     assert_mistake(hubbub("run", chat, "--port", "0", "--broker", broker), sentence)
+
+
+def test_a_broker_whose_package_is_missing(hubbub: Run, folder: Path, chat: str) -> None:
+    (folder / "redis.py").write_text("raise ModuleNotFoundError(name='redis')")
+    sentence = r"rediss:// needs redis, which is missing: pip install 'hubbub\[redis\]'"
+    assert_mistake(hubbub("run", chat, "--port", "0", "--broker", "rediss://host"), sentence)
 
 
 def test_the_apps_own_broker_counts_too(hubbub: Run, folder: Path) -> None:

@@ -7,6 +7,7 @@ on its way when the line broke may have been done or not: it is asked again only
 
 import asyncio
 import logging
+import os
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -243,6 +244,8 @@ def sentence(error: BaseException) -> str:
     """What happened, for people: one line, without a full stop."""
     if isinstance(error, TimeoutError):
         return "it does not answer"
-    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    text = (cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)) or type(error).__name__
+    cause = error.__cause__ or error.__context__
+    text = str(error) or type(error).__name__
+    if isinstance(cause, OSError) and cause.errno is not None:  # redis-py puts a number and an address around it
+        text = os.strerror(cause.errno) if cause.errno > 0 else cause.strerror or text
     return text.splitlines()[0].rstrip(".").lower()

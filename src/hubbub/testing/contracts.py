@@ -43,7 +43,8 @@ async def check_broker(
     kind = make()
     if kind.durable or kind.distributed:
         assert reopen is not None, "a durable or distributed broker is checked with reopen="
-    for check in checks + [_survives] * kind.durable + [_joins_nodes] * kind.distributed:
+    between = [_joins_nodes, _settles_races_between_nodes]
+    for check in checks + [_survives] * kind.durable + between * kind.distributed:
         try:
             async with asyncio.timeout(patience):
                 await check(bench)
@@ -346,7 +347,11 @@ async def _joins_nodes(bench: Bench) -> None:
         bench.running("both", broker=broker) as one,
         bench.running("both", broker=bench.reopen(broker)) as other,
     ):
-        drafts = [(node, b"%d" % n, KEEP if n % 3 else None) for n in range(100) for node in (one, other)]
+        drafts = [
+            (node, b"%s %d" % (name, n), KEEP if n % 3 else None)
+            for n in range(100)
+            for node, name in ((one, b"one"), (other, b"other"))
+        ]
         results = [node.broker.publish("both", data, keep) for node, data, keep in drafts]
         positions = [position for position in [await result for result in results] if position]
         _is_one_log(positions)
@@ -354,7 +359,27 @@ async def _joins_nodes(bench: Bench) -> None:
             delivered = [position for _, position in await node.until("both", len(drafts)) if position]
             assert delivered == sorted(positions), "rule 1: every node delivers all, in the order of offsets"
         assert await one.log("both") == await other.log("both"), "all nodes read the same log"
+        for speaker, hearer in ((one, other), (other, one)):
+            said = [data for node, data, _ in drafts if node is speaker]
+            heard = [data for data, _ in hearer.of("both") if data in said]
+            assert heard == said, "rule 2: another node delivers a caller's publications in another order"
         await other.broker.unsubscribe("both")
         await one.broker.publish("both", b"last", KEEP)
         await one.until("both", len(drafts) + 1)
         assert len(other.of("both")) == len(drafts), "what was unsubscribed is not delivered"
+
+
+async def _settles_races_between_nodes(bench: Bench) -> None:
+    broker = bench.make()
+    async with (
+        bench.running("race", broker=broker) as one,
+        bench.running("race", broker=bench.reopen(broker)) as other,
+    ):
+        ids = [f"id {n % 100}" for n in range(500)]
+        results = [(id, node.broker.publish("race", id.encode(), KEEP, id=id)) for id in ids for node in (one, other)]
+        positions = {(id, await result) for id, result in results}
+        assert len(positions) == 100, f"rule 4: 100 ids, raced for on two nodes, got {len(positions)} positions"
+        for node in (one, other):
+            log = await node.log("race")
+            assert len(log) == 100, f"rule 4: 100 ids, raced for on two nodes, became {len(log)} publications"
+            assert await node.until("race", 100) == log, "rule 4: what was raced for was delivered more than once"
