@@ -48,7 +48,7 @@ def running(app, **settings):
 
 @pytest.fixture
 def serve():
-    """``serve(app, lane=...)`` gives the URL of a server that lives as long as the test."""
+    """``serve(app, lane=...)`` gives the URL of a server that lives as long as the test, or until ``serve.stop()``."""
     stack = []
 
     def start(app, **settings):
@@ -57,9 +57,13 @@ def serve():
         stack.append(context)
         return url
 
+    def stop():
+        while stack:
+            stack.pop().__exit__(None, None, None)
+
+    start.stop = stop
     yield start
-    while stack:
-        stack.pop().__exit__(None, None, None)
+    stop()
 
 
 @pytest.fixture(scope="session")

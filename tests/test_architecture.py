@@ -15,11 +15,13 @@ ROWS = (
     {"errors"},
     {"history", "presence", "limits", "patterns"},
     {"messages"},
+    {"envelope"},
     {"protocols"},
     {"brokers"},
     {"auth", "config", "telemetry", "deadlines", "eager", "outbox"},
     {"connection"},
     {"hub"},
+    {"recovery"},
     {"gathering"},
     {"attendance"},
     {"shapes"},
@@ -42,7 +44,8 @@ STANDS_ON = {"socketio": "engineio", "sockjs": "native", "sse": "http", "polling
 """Which protocol may import another. A protocol's further files begin with its name: ``socketio_packets``."""
 
 PURE = re.compile(
-    r"(errors|history|presence|limits|messages|shapes|outbox|patterns|protocols|servers\.(websocket|deflate|handshake|routes))\b"
+    r"(errors|history|presence|limits|messages|envelope|shapes|outbox|patterns|protocols"
+    r"|servers\.(websocket|deflate|handshake|routes))\b"
 )
 IMPURE = {"asyncio", "socket", "ssl", "time", "threading", "random", "secrets", "logging"}
 """Time, ids and randomness are arguments of what is pure."""

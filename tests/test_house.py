@@ -74,16 +74,18 @@ async def test_the_room_of_the_readme_tells_who_comes_back_what_was_missed(
     topic = "/room:lobby"
     ada = Client()
     await ada.socket.connect(url, namespaces=[topic], auth={"name": "Ada"})
-    _, past, _ = await ada.next()
-    assert past == []
+    assert await ada.next() == ("past", [])
     first = await ada.socket.call("say", "one", namespace=topic, timeout=5)
-    await ada.socket.call("say", "two", namespace=topic, timeout=5)
+    second = await ada.socket.call("say", "two", namespace=topic, timeout=5)
     await ada.socket.disconnect()
     bob = Client()
-    await bob.socket.connect(url, namespaces=[topic], auth={"name": "Bob", "after": first})
-    event, past, _ = await bob.next()
-    assert (event, past) == ("past", [{"name": "Ada", "text": "two"}])
+    await bob.socket.connect(url, namespaces=[topic], auth={"name": "Bob"})
+    assert await bob.next() == ("past", [{"name": "Ada", "text": "one"}, {"name": "Ada", "text": "two"}])
     await bob.socket.disconnect()
+    back = Client()
+    await back.socket.connect(url, namespaces=[topic], auth={"name": "Ada", "pid": "mine", "offset": first})
+    assert await back.next() == ("said", {"name": "Ada", "text": "two"}, second)
+    await back.socket.disconnect()
 
 
 @pytest.mark.parametrize("file", ["app.py", "index.html", "chat.js"])

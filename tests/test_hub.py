@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
+from hubbub.envelope import Envelope, seal, unseal
 from hubbub.history import Keep
-from hubbub.hub import Envelope, Hub, seal, unseal
+from hubbub.hub import Hub
 from hubbub.limits import Limits
 from hubbub.messages import encode
 from hubbub.protocols.base import Dialect, Protocol, Request, Session

@@ -2,7 +2,8 @@
 //
 // Rules:
 // 1. `cursor` is the position of the last message in `messages`. Coming back, the room asks for what followed it and
-//    gets all of that, or is told that it must start afresh.
+//    gets all of that as one page, so that it can say how much was missed; or is told that it must start afresh. What
+//    Socket.IO recovers by itself comes behind that page, and is known already.
 // 2. A message is written to the outbox under an id of its own, and leaves it when it is seen in the log. It may be
 //    sent again under the same id: the server makes one publication of both.
 // 3. What comes twice is known by its author and id, or by its position, and taken once.
@@ -44,7 +45,7 @@ export class Room extends EventTarget {
     const auth = (tell) => tell({ name: me.name, secret: me.secret, after: this.cursor });
     const socket = (this.#socket = manager.socket(`/room:${name}`, { auth }));
     socket.on("past", (page) => this.#catchUp(page));
-    socket.on("said", (...payload) => this.#hear(payload));
+    socket.on("said", (said, position) => this.#hear(said, position));
     socket.on("here", ({ count, people }) => this.#meet(count, people));
     socket.on("typing", (person) => this.#type(person));
     socket.on("connect_error", (error) => this.#refused(socket, error));
@@ -135,16 +136,17 @@ export class Room extends EventTarget {
     this.#send();
   }
 
-  /** A live message. It carries no position, but a log has no holes: it is the one after the last. */
-  #hear(payload) {
-    this.cursor = following(this.cursor);
-    const news = this.#unknown([[payload, this.cursor]]);
+  /** A live message, and its position in the log. */
+  #hear(said, position) {
+    const news = this.#unknown([[[said], position]]);
+    if (!news.length) return;
+    this.cursor = position;
     this.messages.push(...news);
     for (const message of news) this.#typists.delete(message.who);
     this.#confirm(news);
     this.#tell("messages");
     this.#tell("typing");
-    if (news.length) this.#tell("news", { news });
+    this.#tell("news", { news });
   }
 
   #meet(count, people) {
@@ -253,13 +255,7 @@ function read([said], position) {
   };
 }
 
-/** The position after this one: they are written epoch:offset. */
-function following(position) {
-  const [epoch, offset] = parts(position);
-  return `${epoch}:${offset + 1}`;
-}
-
-/** Whether one position is later than another in the same life of a log. */
+/** Whether one position is later than another in the same life of a log: they are written epoch:offset. */
 export function isAfter(position, other) {
   const [epoch, offset] = parts(position);
   const [otherEpoch, otherOffset] = parts(other);

@@ -25,10 +25,11 @@ from hubbub.channels.base import Channel
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
 from hubbub.eager import Eager
+from hubbub.envelope import Envelope
 from hubbub.errors import Disconnect, HubbubError, Invalid, Kicked, NotFound, Shutdown, TooMany, UsageError
 from hubbub.gathering import Present
 from hubbub.history import Position
-from hubbub.hub import Envelope, Hub
+from hubbub.hub import Hub
 from hubbub.limits import Limits
 from hubbub.membership import Membership
 from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Reply, Send, Verbatim, canonical, encode

@@ -27,7 +27,7 @@ class Method:
 class Blueprint:
     """What is known of a channel class before anyone joins."""
 
-    __slots__ = ("channel", "events", "history", "join", "leave", "overflow", "presence")
+    __slots__ = ("channel", "events", "history", "join", "leave", "overflow", "presence", "recover")
 
     def __init__(self, channel: type[Channel]) -> None:
         """Raises UsageError when the class cannot be served."""
@@ -37,6 +37,7 @@ class Blueprint:
         self.join = None if channel.join is Channel.join else Method(channel.join)
         self.leave = None if channel.leave is Channel.leave else channel.leave
         self.presence: Terms | None = _terms(channel) if channel.presence else None
+        self.recover = None if channel.recover is Channel.recover else Method(channel.recover)
         self.events: dict[str, Method] = {}
         for name, member in inspect.getmembers(channel, inspect.isfunction):
             event = getattr(member, "__hubbub_event__", None)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hubbub.envelope import Envelope, seal
 from hubbub.history import NOWHERE
-from hubbub.hub import Envelope, seal
 from hubbub.messages import encode
 from hubbub.presence import Changes, Roster, Row, written
 

@@ -12,51 +12,15 @@ only the topic.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
-import msgspec
-
 from hubbub.brokers.base import Broker
 from hubbub.connection import Connection
+from hubbub.envelope import PLAIN, Envelope, seal, unseal
 from hubbub.errors import Missed
 from hubbub.history import NOWHERE, Keep, Page, Position
 from hubbub.messages import Frame, Publication, event_and_payload
 from hubbub.protocols.base import Dialect
 
 Write = Callable[[bytes], None]
-
-
-class Envelope(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
-    """What a publication says about its delivery. On the broker it stands before the body: 0x01, its length in two
-    bytes, itself in MessagePack. A body that needs none stands alone: its first byte is never 0x01."""
-
-    sender: str = ""
-    """The connection that is left out."""
-    room: str = ""
-    volatile: bool = False
-    """Whoever cannot take it at once goes without."""
-    key: str = ""
-    """What it replaces where ``overflow`` is ``latest``: one value per event and key."""
-
-
-PLAIN = Envelope()
-_envelope = msgspec.msgpack.Decoder(Envelope)
-
-
-def seal(envelope: Envelope, body: bytes) -> bytes:
-    if envelope is PLAIN:
-        return body
-    head = msgspec.msgpack.encode(envelope)
-    return b"\x01" + len(head).to_bytes(2) + head + body
-
-
-def unseal(data: bytes) -> tuple[Envelope, bytes]:
-    """Raises ValueError for what was not sealed by us."""
-    if data[:1] != b"\x01":
-        return PLAIN, data
-    stop = 3 + int.from_bytes(data[1:3])
-    try:
-        return _envelope.decode(data[3:stop]), data[stop:]
-    except msgspec.MsgspecError as error:
-        raise ValueError(str(error)) from error
 
 
 class Item:
@@ -95,15 +59,16 @@ class Group:
 
 class Topic:
     """A topic with members here. ``held`` collects for those who are still joining; ``newcomers`` were let in during
-    this tick, after the item of that number."""
+    this tick, after the item of that number. ``head`` is the log's, as far as this node has heard of it."""
 
-    __slots__ = ("groups", "held", "name", "newcomers", "overflow", "pending", "ready")
+    __slots__ = ("groups", "head", "held", "name", "newcomers", "overflow", "pending", "ready")
 
     def __init__(self, name: str, overflow: str) -> None:
         self.name = name
         self.overflow = overflow
         self.groups: dict[Dialect, Group] = {}
         self.pending: list[Item] = []
+        self.head: Position | None = None
         self.held: dict[Connection, list[Item]] = {}
         self.newcomers: dict[Connection, int] = {}
         self.ready: asyncio.Task[None] | None = None
@@ -183,6 +148,16 @@ class Hub:
         if topic.ready is not None:
             await asyncio.shield(topic.ready)
 
+    async def head(self, name: str) -> Position:
+        """How far a held topic's log reaches: what is published from now on comes after it."""
+        topic = self.topics[name]
+        if topic.head is None:
+            head = (await self.broker.read(name, limit=0)).position
+            if topic.head is None or head.epoch != topic.head.epoch or head > topic.head:
+                topic.head = head
+            return head
+        return topic.head
+
     def release(self, connection: Connection, name: str, after: Position = NOWHERE) -> None:
         """Give what was held back, except what a log had up to ``after``; from now on it is a member like all."""
         topic = self.topics[name]
@@ -258,14 +233,21 @@ class Hub:
         except ValueError as error:
             self._complain(f"dropped a publication on {name} that nobody here wrote", error)
             return
-        topic = self.topics.get(f"{name}#{envelope.room}" if envelope.room else name)
+        topic, cursor = self.topics.get(name), position
+        if topic is not None:
+            if position:
+                topic.head = position
+            else:
+                cursor = topic.head or NOWHERE
+        if envelope.room:
+            topic = self.topics.get(f"{name}#{envelope.room}")
         if topic is None:
             return
         self._number += 1
         if not topic.pending:
             self._active.append(topic)
             self._schedule()
-        topic.pending.append(Item(self._number, Publication(name, body, position), envelope))
+        topic.pending.append(Item(self._number, Publication(name, body, position, cursor), envelope))
 
     def missed(self, name: str) -> None:
         """The broker's: something in this topic never came here, and cannot be had. Its members are sent to come back:

@@ -59,6 +59,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     poll: float = 25.0
     """The longest that a polling request is held when there is nothing to say."""
 
+    recovery: int = 8 << 20
+    """Bytes of missed publications that a client gets when it comes back. Who missed more begins afresh."""
+
     tracked: int = 100
     """Presence keys that one client may have in one topic."""
 

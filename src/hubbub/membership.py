@@ -8,7 +8,7 @@ import asyncio
 import inspect
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -20,12 +20,14 @@ from hubbub.brokers.base import Done
 from hubbub.channels.base import Past, Published
 from hubbub.connection import Connection
 from hubbub.eager import Eager
+from hubbub.envelope import PLAIN, Envelope, unseal
 from hubbub.errors import Disconnect, HubbubError, Invalid, Kicked, NotFound, Refused, TooMany, UsageError
 from hubbub.gathering import Present
-from hubbub.history import NOWHERE, Position
-from hubbub.hub import PLAIN, Envelope, Hub, unseal
+from hubbub.history import NOWHERE, Entry, Position
+from hubbub.hub import Hub
 from hubbub.limits import Limits
 from hubbub.messages import Answer, Join, Leave, Left, Message, Push, Reply, Send, decode, encode, event_and_payload
+from hubbub.recovery import missed, reachable, replay
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -63,8 +65,8 @@ class Membership:
     """One client in one topic."""
 
     __slots__ = (
-        "_attendee", "_backlog", "_cursor", "_early", "_joined", "_params", "_running", "_task", "blueprint", "channel",
-        "connection", "house", "left", "rooms", "topic",
+        "_attendee", "_backlog", "_cursor", "_early", "_id", "_joined", "_params", "_running", "_task", "blueprint",
+        "channel", "connection", "house", "left", "resumed", "rooms", "topic",
     )  # fmt: skip
 
     def __init__(self, house: House, blueprint: Blueprint, connection: Connection, topic: str) -> None:
@@ -87,6 +89,9 @@ class Membership:
         self._cursor = NOWHERE
         self._params: Any = None
         self._attendee: Attendee | None = None
+        self._id: str | None = None
+        """The id of the command that runs, until something was published by it."""
+        self.resumed = False
 
     @property
     def params(self) -> dict[str, Any]:
@@ -144,12 +149,16 @@ class Membership:
         hub, blueprint = self.house.hub, self.blueprint
         try:
             await hub.hold(self.connection, self.topic, blueprint.overflow)
+            if blueprint.history is not None:
+                self._cursor = await hub.head(self.topic)
+                self.resumed = command.after is not None and await reachable(hub, self.topic, command.after)
             if blueprint.presence is not None and not self.left:
                 self._attendee = self.house.attendance.attend(self.topic, blueprint.presence, self.connection)
             body = b"[]"
             if blueprint.join is not None:
                 arguments = blueprint.join.binder.bind_named(variables, command.params)
                 body = encode_result(await self._call(blueprint.join, arguments))
+            since, recovered, entries = await self._recover(command.after)
         except BaseException as error:
             self._joined = False
             self.left = True
@@ -163,13 +172,28 @@ class Membership:
             return
         self._joined = True
         early, self._early = self._early, None
-        self.connection.tell(Reply(command, body))
+        self.connection.tell(Reply(command, body, position=since, recovered=recovered))
         for message in early or ():
-            self.connection.tell(message)
+            self._tell(message, since)
         if not self.left:
+            replay(hub, self.connection, self.topic, self.rooms, self._cursor, entries)
             hub.release(self.connection, self.topic, self._cursor)
             if self._attendee is not None:
                 self._attendee.admit()
+
+    async def _recover(self, after: Position | None) -> tuple[Position | None, bool | None, Sequence[Entry]]:
+        """Where the client stands after joining, whether that is where it asked to go on, and what it missed."""
+        if self.blueprint.history is None:
+            return None, None if after is None else False, ()
+        if after is None:
+            return self._cursor, None, ()
+        found = await missed(self.house.hub, self.topic, after, self.house.limits.recovery) if self.resumed else None
+        if found is not None:
+            entries, self._cursor = found
+            return after, True, entries
+        recover = self.blueprint.recover
+        snapshot = recover is not None and await self._call(recover, (after,))
+        return self._cursor, bool(snapshot), ()
 
     def _refuse_backlog(self) -> None:
         backlog, self._backlog = self._backlog, None
@@ -182,6 +206,7 @@ class Membership:
         try:
             if method is None:
                 raise NotFound(f"there is no event {command.event[:100]!r} in this topic")
+            self._id = command.id
             result = await self._call(method, method.binder.bind(command.arguments))
             if command.ref is not None:
                 self.tell(Reply(command, b"[]" if result is None else encode_result(result)))
@@ -237,7 +262,13 @@ class Membership:
         if self._early is not None:
             self._early.append(message)
         else:
-            self.connection.tell(message)
+            topic = self.house.hub.topics.get(self.topic)
+            self._tell(message, None if topic is None else topic.head)
+
+    def _tell(self, message: Message, cursor: Position | None) -> None:
+        if cursor is not None and type(message) is Push:
+            message = msgspec.structs.replace(message, cursor=cursor)
+        self.connection.tell(message)
 
     def publish(
         self,
@@ -256,6 +287,8 @@ class Membership:
         else:
             envelope = PLAIN
         history = self.blueprint.history if keep else None
+        if id is None and self._id is not None:
+            id, self._id = self._id, f"{self._id}+"  # each that a handler makes is one of its own
         return self.house.on_loop(lambda: self.house.hub.publish(self.topic, body, history, envelope, id))
 
     def push(self, event: str, payload: tuple[Any, ...]) -> Awaitable[Any]:

@@ -35,7 +35,8 @@ Frame = str | bytes
 
 
 class Join(msgspec.Struct, frozen=True):
-    """Enter ``topic``. ``params`` is the client's one object of join parameters, ``after`` where it left off."""
+    """Enter ``topic``. ``params`` is the client's one object of join parameters, ``after`` where it left off: all that
+    followed is wanted."""
 
     topic: str
     params: Any = None
@@ -51,7 +52,8 @@ class Leave(msgspec.Struct, frozen=True):
 
 
 class Send(msgspec.Struct, frozen=True):
-    """Do ``event`` in ``topic``. Without a ``ref`` nobody waits for the reply; ``id`` makes a retry harmless."""
+    """Do ``event`` in ``topic``. Without a ``ref`` nobody waits for the reply. What its handler publishes goes by the
+    ``id``: so a retry is one publication."""
 
     topic: str
     event: str
@@ -101,11 +103,12 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Push(msgspec.Struct, frozen=True):
-    """An event for one client. With a ``ref`` an ``Answer`` is asked for."""
+    """An event for one client. With a ``ref`` an ``Answer`` is asked for. ``cursor`` is as in a ``Publication``."""
 
     topic: str
     body: bytes
     ref: int | None = None
+    cursor: Position = NOWHERE
 
 
 class Left(msgspec.Struct, frozen=True):
@@ -116,11 +119,16 @@ class Left(msgspec.Struct, frozen=True):
 
 
 class Publication(msgspec.Struct, frozen=True):
-    """An event for everyone in ``topic``. ``body`` is the encoded array of its name and payload."""
+    """An event for everyone in ``topic``. ``body`` is the encoded array of its name and payload.
+
+    ``position`` is its own in the topic's log. ``cursor`` is where that log stands once this has been told, also when
+    this itself is not in it: for protocols whose every message has to say where its reader is.
+    """
 
     topic: str
     body: bytes
     position: Position = NOWHERE
+    cursor: Position = NOWHERE
 
 
 Message = Reply | Push | Left

@@ -96,6 +96,11 @@ class Channel:
         """All join parameters that the client sent, unchecked; {} if none."""
         return self._membership.params
 
+    @property
+    def resumed(self) -> bool:
+        """Whether the client comes back, and gets all that it missed by itself: there is nothing to catch up on."""
+        return self._membership.resumed
+
     # -- yours to define -------------------------------------------------------------------------------------------
 
     def join(self, *arguments: Any, **named: Any) -> Any:
@@ -112,6 +117,14 @@ class Channel:
         ``protocol error``, ``kicked``, ``replaced`` (it joined again), ``missed`` (something was lost on the way here)
         or ``shutdown``.
         """
+
+    def recover(self, since: Position) -> Any:
+        """The client comes back to where it left off, but what followed cannot be had any more, or is too much.
+
+        Push it a snapshot instead, and return True: then it counts as recovered. Otherwise it is told to begin afresh.
+        Called after ``join``; what is published from the call of ``join`` on follows.
+        """
+        return False
 
     def online(self, key: str) -> Any:
         """This key is here now, and was not before. Called once for all nodes, on an object that is no client's: it

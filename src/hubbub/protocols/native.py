@@ -335,6 +335,10 @@ class Native(Protocol):
         told: dict[str, Any] = {"reply": to.ref, "ok": True}
         if type(to) is not Send:
             told["topic"] = to.topic
+        if reply.position is not None:
+            told["position"] = str(reply.position)
+        if reply.recovered is not None:
+            told["recovered"] = reply.recovered
         if reply.body != b"[]":
             _add_payload(told, self._wire.pieces(reply.body))
         return (self._wire.write(told),)

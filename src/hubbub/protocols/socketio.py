@@ -10,17 +10,21 @@ Rules:
 2. An acknowledgement id is a ref: an ACK is the reply to an event, or the client's answer to a push.
 3. Events and ACKs for a namespace that the client is not in end the connection, as with the reference server; but
    not those that were on their way when the server took the client out of it.
-4. A client whose first message is binary speaks MessagePack packets (socketio_msgpack), all others text ones
+4. On topics with a log a CONNECT is answered with a ``pid``, and every event says where the log stands: "connection
+   state recovery", as packages/socket.io has it. A client that comes back with both gets all that it missed. The pid
+   holds the position of the first CONNECT, for a client that heard nothing since.
+5. A client whose first message is binary speaks MessagePack packets (socketio_msgpack), all others text ones
    (socketio_packets).
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from hubbub.errors import Disconnect, HubbubError, NotFound, ProtocolError
-from hubbub.messages import Answer, Command, Frame, Join, Leave, Left, Message, Push, Reply, Send
+from hubbub.history import Position
+from hubbub.messages import Answer, Command, Frame, Join, Leave, Left, Message, Push, Raw, Reply, Send, decode
 from hubbub.protocols.base import Request, Session
 from hubbub.protocols.engineio import EngineIO, routes_at
 from hubbub.protocols.socketio_msgpack import PackedPackets
@@ -35,6 +39,7 @@ from hubbub.protocols.socketio_packets import (
     Packets,
     TextPackets,
     namespace_of,
+    noting,
     topic_of,
 )
 
@@ -50,7 +55,7 @@ LEFT: Final = 3
 class SocketIO(EngineIO):
     """One Socket.IO client in any number of namespaces."""
 
-    __slots__ = ("_assembly", "_greeted", "_packets", "_places")
+    __slots__ = ("_assembly", "_greeted", "_packets", "_pids", "_places")
 
     name = "socketio"
     title = "Socket.IO"
@@ -63,6 +68,7 @@ class SocketIO(EngineIO):
         self._packets: Packets = TEXT
         self._greeted = False
         self._places: dict[str, int] = {}
+        self._pids: dict[str, str] | None = None
         self._assembly: Assembly | None = None
 
     def open(self, request: Request, now: float) -> Sequence[Command]:
@@ -120,7 +126,10 @@ class SocketIO(EngineIO):
             if len(self._places) >= 2 * self.limits.topics:
                 raise ProtocolError("too many namespaces", 1008)
         self._places[namespace] = JOINING
-        return (Join(topic_of(namespace), packet.data),)
+        pid, after, params = read_recovery(packet.data)
+        if pid is not None:
+            self._pids = {**(self._pids or {}), namespace: pid}
+        return (Join(topic_of(namespace), params, after=after),)
 
     def _expect(self, packet: Packet, size: int, now: float) -> None:
         if packet.attachments > self.limits.attachments:
@@ -147,7 +156,8 @@ class SocketIO(EngineIO):
 
     def send(self, message: Message) -> tuple[Frame, ...]:
         if isinstance(message, Push):
-            return self._packets.event(namespace_of(message.topic), message.body, message.ref)
+            body = noting(message.body, message.cursor, logged=False)
+            return self._packets.event(namespace_of(message.topic), body, message.ref)
         if isinstance(message, Left):
             namespace = namespace_of(message.topic)
             self._places[namespace] = LEFT
@@ -173,12 +183,19 @@ class SocketIO(EngineIO):
             self._places[namespace] = JOINED
             if self._assembly is None:
                 self._settle()
-            return self._packets.notice(CONNECT, namespace, {"sid": self.id})
+            return self._packets.notice(CONNECT, namespace, self._greeting(reply, namespace))
         self._places.pop(namespace, None)
         if isinstance(error, NotFound):
             return self._packets.notice(CONNECT_ERROR, namespace, {"message": "Invalid namespace"})
         refusal = {"message": error.reason, "data": {"code": error.code}}
         return self._packets.notice(CONNECT_ERROR, namespace, refusal)
+
+    def _greeting(self, reply: Reply, namespace: str) -> dict[str, Any]:
+        if reply.position is None:
+            return {"sid": self.id}
+        # "this.recovered = pid && this._pid === pid" (packages/socket.io-client/lib/socket.ts)
+        pid = (self._pids or {}).get(namespace) if reply.recovered else None
+        return {"sid": self.id, "pid": pid or f"{self.id}@{reply.position}"}
 
     def farewell(self, error: HubbubError) -> Sequence[Frame]:
         """Clients return by themselves when just the line is gone, but not when they were disconnected."""
@@ -191,3 +208,24 @@ class SocketIO(EngineIO):
         """Nothing more is waited for, but the heartbeat."""
         self._due = float("inf")
         self._schedule()
+
+
+def read_recovery(auth: Any) -> tuple[str | None, Position | None, Any]:
+    """The ``pid`` of a client that comes back, where it left off, and what else is in its CONNECT."""
+    encoded = type(auth) is Raw
+    if auth is None or (encoded and b'"pid"' not in bytes(auth)):
+        return None, None, auth
+    given: dict[str, Any] = _auth.decode(auth) if encoded else dict(auth)
+    pid, offset = (decode(given.pop(name, None)) for name in ("pid", "offset"))
+    rest = Raw(msgspec.json.encode(given)) if encoded else given
+    if not isinstance(pid, str):
+        return None, None, rest
+    for text in (offset, pid.rpartition("@")[2]):
+        try:
+            return pid, Position.parse(text), rest
+        except (ValueError, AttributeError):
+            continue
+    return pid, None, rest
+
+
+_auth = msgspec.json.Decoder(dict[str, Raw])

@@ -27,6 +27,7 @@ from hubbub.protocols.socketio_packets import (
     fill,
     lift,
     namespace_of,
+    noting,
 )
 
 
@@ -93,7 +94,8 @@ class PackedPackets(Packets):
         return (_pack.encode(packet if data is None else packet | {"data": data}),)
 
     def _publication(self, publication: Publication) -> tuple[Frame, ...]:
-        return self.event(namespace_of(publication.topic), publication.body)
+        body = noting(publication.body, publication.cursor, logged=bool(publication.position))
+        return self.event(namespace_of(publication.topic), body)
 
 
 def _data(type: int, data: Any) -> Any:

@@ -19,7 +19,8 @@ from typing import Any, Final
 import msgspec
 
 from hubbub.errors import ProtocolError
-from hubbub.messages import Frame, Publication, Raw, is_json, values
+from hubbub.history import Position
+from hubbub.messages import Frame, Publication, Raw, encode, is_json, values
 from hubbub.protocols.base import Dialect
 
 CONNECT: Final = 0
@@ -84,6 +85,23 @@ def namespace_of(topic: str) -> str:
     return name if name == "/" else "/" + name
 
 
+def noting(body: bytes, cursor: Position, *, logged: bool) -> bytes:
+    """This event, with where the log stands as its last argument: "connection state recovery".
+
+    Clients that may come back note the last argument of every event, if it is a text. So an event that is not in the
+    log says it, too, where it would end in another text; else it stays as it is.
+    """
+    if not cursor or not (logged or _ends_in_text(body)):
+        return body
+    if is_json(body):
+        return b'%b,"%b"]' % (body[:-1], str(cursor).encode())
+    return encode([*values(body), str(cursor)])
+
+
+def _ends_in_text(body: bytes) -> bool:
+    return body.endswith(b'"]') if is_json(body) else isinstance(values(body)[-1], str)
+
+
 # -- text -----------------------------------------------------------------------------------------------------------
 
 NAMESPACE = r"(/[^,?#\x00-\x1f\ud800-\udfff]*)(?:\?[^,]*)?"
@@ -138,7 +156,8 @@ class TextPackets(Packets):
         return (f"4{type}{head}{'' if data is None else _json.encode(data).decode()}",)
 
     def _publication(self, publication: Publication) -> tuple[Frame, ...]:
-        return self.event(namespace_of(publication.topic), publication.body)
+        body = noting(publication.body, publication.cursor, logged=bool(publication.position))
+        return self.event(namespace_of(publication.topic), body)
 
 
 def _payload(type: int, text: str) -> Any:
