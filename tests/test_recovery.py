@@ -75,7 +75,7 @@ class Client:
 
 @pytest.fixture
 async def client():
-    """``await client(url)`` gives a client that is closed when the test ends."""
+    """Clients that are closed when the test ends."""
     async with AsyncExitStack() as stack:
 
         async def at(url):
