@@ -7,40 +7,37 @@ import asyncio
 import inspect
 import logging
 import secrets
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
-
-import msgspec
+from typing import Any, TypeVar
 
 from hubbub import brokers, protocols
 from hubbub.attendance import Attendance
 from hubbub.auth import Origins
-from hubbub.blueprint import Blueprint, Directory
+from hubbub.blueprint import Blueprint
 from hubbub.channels.base import Channel
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
 from hubbub.eager import Eager
 from hubbub.envelope import Envelope
-from hubbub.errors import Disconnect, HubbubError, Invalid, Kicked, NotFound, Shutdown, TooMany, UsageError
+from hubbub.errors import Disconnect, Kicked, Shutdown, UsageError
 from hubbub.gathering import Present
 from hubbub.history import Position
 from hubbub.hub import Hub
 from hubbub.limits import Limits
-from hubbub.membership import Membership
-from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Reply, Send, Verbatim, canonical, encode
+from hubbub.messages import canonical, encode
 from hubbub.nodes import Nodes
 from hubbub.protocols.base import Protocol, Request, Session
 from hubbub.protocols.raw import Raw
-from hubbub.servers import asgi, carriers
+from hubbub.reception import Reception
+from hubbub.servers import asgi
 from hubbub.servers.files import Files
 from hubbub.servers.routes import Routes
 from hubbub.servers.websocket import frame
-from hubbub.sockets import Function, Visit
+from hubbub.sockets import Function
+from hubbub.workers import Workers
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type[Channel])
@@ -80,15 +77,11 @@ class App:
         self.secret = secret
         self.routes = Routes(_load(protocols))
         self.files = Files(STATIC, pages)
-        self.connections: dict[str, Connection] = {}
-        self._sessions: dict[str, Connection] = {}
-        self._channels = Directory()
-        self._sockets: dict[type[Protocol], Function] = {}
+        self.reception = Reception(self.limits)
         self._starting: asyncio.Lock | None = None
         self._started = False
         self._loop: asyncio.AbstractEventLoop
-        self._thread = 0
-        self._pool: ThreadPoolExecutor | None = None
+        self._workers: Workers
         self.hub: Hub
         self.attendance: Attendance
         self.nodes: Nodes
@@ -105,7 +98,7 @@ class App:
         """
 
         def register(channel: C) -> C:
-            self._channels.add(pattern, Blueprint(channel))
+            self.reception.channels.add(pattern, Blueprint(channel))
             return channel
 
         return register
@@ -125,7 +118,7 @@ class App:
                 raise UsageError(f"{path!r} is taken")
             protocol = Raw.at(path, subprotocols)
             self.routes.add(protocol)
-            self._sockets[protocol] = function
+            self.reception.sockets[protocol] = function
             return function
 
         return register
@@ -139,11 +132,11 @@ class App:
         Raises NotFound when no channel has this topic, BrokerError when the log could not take it.
         """
         name, _, room = canonical(topic).partition("#")
-        blueprint, _ = self._channels.find(name)
+        blueprint, _ = self.reception.channels.find(name)
         body = encode((event, *payload))
         envelope = Envelope(room=room, key=key)
         work = partial(self._publish, name, body, blueprint.history if keep else None, envelope, id)
-        return self.on_loop(work)
+        return self._workers.on_loop(work) if self._started else work()
 
     async def _publish(self, *arguments: Any) -> Position:
         await self.start()
@@ -170,7 +163,7 @@ class App:
         """Who is in a topic, and how many. Raises NotFound when no channel has this topic."""
         await self.start()
         name = canonical(topic)
-        self._channels.find(name)
+        self.reception.channels.find(name)
         return await self.attendance.present(name)
 
     # -- starting and stopping -------------------------------------------------------------------------------------
@@ -191,15 +184,17 @@ class App:
             if self._started:
                 return
             loop = self._loop = asyncio.get_running_loop()
-            self._thread = threading.get_ident()
             broker = brokers.create(self.broker_url)
             self.hub = Hub(broker, loop, frame, self.complain)
-            self.nodes = Nodes(self.hub, self.connections, self.complain)
-            await self.nodes.start()
-            self.eager = Eager(loop)
-            self.deadlines = Deadlines(loop)
+            self.eager, self.deadlines, self._workers = Eager(loop), Deadlines(loop), Workers()
+            reception = self.reception
+            reception.open(self.hub, self.eager, self.deadlines, self._workers)
             node = secrets.token_urlsafe(6)
-            self.attendance = Attendance(node, self.hub, self.deadlines, self.limits, self.eager.start, self._hook)
+            reception.attendance = self.attendance = Attendance(
+                node, self.hub, self.deadlines, self.limits, self.eager.start, reception.hook
+            )
+            self.nodes = Nodes(self.hub, self.reception.connections, self.complain)
+            await self.nodes.start()
             self._started = True
 
     async def close(self) -> None:
@@ -215,16 +210,14 @@ class App:
         self.deadlines.close()
         self.nodes.close()
         await self.hub.broker.close()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        self._workers.close()
         self._started = False
         self._starting = None
 
     def dismiss(self) -> None:
         """Tell every client to come back later, and close its lines."""
         if self._started:
-            for connection in list(self.connections.values()):
+            for connection in list(self.reception.connections.values()):
                 connection.end(Shutdown(), "shutdown")
             self.hub.flush()
 
@@ -257,137 +250,16 @@ class App:
     # -- what the servers ask --------------------------------------------------------------------------------------
 
     def session(self) -> Session:
-        return Session(secrets.token_urlsafe(16), secrets.token_urlsafe(12), self.limits, self._loop.time())
+        return self.reception.session()
 
     def connect(self, protocol: type[Protocol], request: Request, key: str | None = None) -> Connection:
-        """A new client, whose session may have a ``key`` already. Raises what its protocol raises of the request."""
-        session = self.session()
-        if key is not None:
-            session = msgspec.structs.replace(session, key=key)
-        conversation = protocol(session)
-        connection = Connection(self, conversation, session.key, session.id, request.client)
-        commands = conversation.open(request, session.now)
-        self.connections[session.id] = connection
-        if self.routes.has_sessions(protocol):
-            self._sessions[session.key] = connection
-        function = self._sockets.get(protocol)
-        if function is not None:
-            chosen = carriers.subprotocol(protocol, request.headers)
-            connection.visit = Visit(self, function, connection, request, chosen)
-        connection.run(commands, session.now)
-        return connection
+        return self.reception.connect(protocol, request, key)
 
     def find(self, key: str) -> Connection:
-        """The client of this session. Raises NotFound."""
-        connection = self._sessions.get(key)
-        if connection is None:
-            raise NotFound("there is no such session")
-        return connection
-
-    # -- what connections ask (their Desk) -------------------------------------------------------------------------
-
-    def command(self, connection: Connection, command: Command) -> None:
-        if isinstance(command, Verbatim):
-            connection.visit.take(command.data)
-            return
-        if isinstance(command, Join):
-            self._join(connection, command)
-            return
-        if isinstance(command, Bye):  # the connection itself has seen to it
-            return
-        memberships = connection.memberships
-        membership: Membership | None = memberships.get(command.topic) or memberships.get(canonical(command.topic))
-        if type(command) is Send:
-            if membership is None:
-                connection.tell(Reply(command, error=NotFound("the topic was not joined")))
-            else:
-                membership.send(command)
-        elif type(command) is Leave:
-            if membership is None:
-                connection.tell(Reply(command))
-            else:
-                membership.leave("left", command)
-        elif type(command) is Answer and membership is not None:
-            membership.answer(command)
-
-    def _join(self, connection: Connection, command: Join) -> None:
-        topic = canonical(command.topic)
-        older: Membership | None = connection.memberships.get(topic)
-        try:
-            if len(topic) > self.limits.topic_length or "#" in topic:
-                raise Invalid(f"a topic's name has at most {self.limits.topic_length} characters, and no '#'")
-            blueprint, variables = self._channels.find(topic)
-            if older is None and len(connection.memberships) >= self.limits.topics:
-                raise TooMany(f"more than {self.limits.topics} topics")
-        except HubbubError as error:
-            connection.tell(Reply(command, error=error))
-            return
-        if older is not None:
-            self._vacate(older)
-            older.leave("replaced")
-        membership = Membership(self, blueprint, connection, topic)
-        connection.memberships[topic] = membership
-        membership.join(command, variables)
-
-    def queue(self, connection: Connection, frames: tuple[Frame, ...]) -> None:
-        self.hub.queue(connection, frames)
-
-    def regroup(self, connection: Connection) -> None:
-        self.hub.regroup(connection)
-
-    def flush(self) -> None:
-        self.hub.flush()
-
-    def ended(self, connection: Connection, reason: str) -> None:
-        self.connections.pop(connection.id, None)
-        if connection.visit is not None:
-            connection.visit.leave()
-        for membership in list(connection.memberships.values()):
-            self._vacate(membership)
-            membership.leave(reason)
-
-    def gone(self, connection: Connection) -> None:
-        self._sessions.pop(connection.key, None)
-
-    # -- what memberships ask (their House) ------------------------------------------------------------------------
-
-    def forget(self, membership: Membership) -> None:
-        memberships = membership.connection.memberships
-        if memberships.get(membership.topic) is membership:
-            del memberships[membership.topic]
-            self._vacate(membership)
-
-    def _vacate(self, membership: Membership) -> None:
-        for room in membership.rooms:
-            self.hub.leave(membership.connection, f"{membership.topic}#{room}")
-        self.hub.leave(membership.connection, membership.topic)
-
-    async def _hook(self, topic: str, name: str, arguments: tuple[Any, ...]) -> None:
-        blueprint, _ = self._channels.find(topic)
-        nobody = Connection(self, cast(Protocol, None), "", "")
-        nobody.ended = True
-        membership = Membership(self, blueprint, nobody, topic)
-        membership.left = True
-        await membership.hook(name, arguments)
-
-    async def in_thread(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        if self._pool is None:
-            # Threads that block cost memory, not the loop; asyncio's own pool of cores + 4 would let six slow
-            # handlers hold up all others.
-            self._pool = ThreadPoolExecutor(64, thread_name_prefix="hubbub")
-        return await self._loop.run_in_executor(self._pool, partial(function, *arguments, **named))
-
-    def on_loop(self, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
-        if not self._thread or threading.get_ident() == self._thread:
-            return work()
-
-        async def finish() -> T:
-            return await work()
-
-        return cast(Awaitable[T], asyncio.run_coroutine_threadsafe(finish(), self._loop).result())
+        return self.reception.find(key)
 
     def complain(self, what: str, error: BaseException) -> None:
-        log.error(what, exc_info=error)
+        self.reception.complain(what, error)
 
 
 def outermost(paths: Iterable[str]) -> list[str]:
