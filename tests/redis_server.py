@@ -34,6 +34,8 @@ class RedisServer:
         self.settings = {"save": "", "appendonly": "no", "appendfsync": "always", **settings}
         self.port = free_port()
         self.process = None
+        self.arguments = []
+        """What comes instead of the settings, if anything."""
 
     @property
     def url(self):
@@ -41,13 +43,10 @@ class RedisServer:
 
     def start(self):
         self.folder.mkdir(parents=True, exist_ok=True)
-        options = [word for name, value in self.settings.items() for word in (f"--{name.replace('_', '-')}", value)]
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        options += [word for name, value in self.settings.items() for word in (f"--{name.replace('_', '-')}", value)]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), *options],
-                stdout=log,
-                stderr=log,
-            )
+            self.process = subprocess.Popen([self.binary, *(self.arguments or options)], stdout=log, stderr=log)
         deadline = time.monotonic() + START
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -91,6 +90,47 @@ class RedisServer:
         for path in self.folder.iterdir():
             if path.name != "log":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+class RedisCluster:
+    """Three primaries, and a replica of the first."""
+
+    def __init__(self, folder):
+        self.nodes = [
+            RedisServer(
+                folder / str(number), cluster_enabled="yes", cluster_node_timeout="1000", appendonly="yes",
+                cluster_port=str(free_port()),
+            )
+            for number in range(4)
+        ]  # fmt: skip
+
+    @property
+    def url(self):
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def start(self):
+        for node in self.nodes:
+            node.start()
+        first, *others = self.nodes
+        for other in others:
+            first.ask("CLUSTER", "MEET", "127.0.0.1", other.port, other.settings["cluster_port"])
+        for number, node in enumerate(self.nodes[:3]):
+            node.ask("CLUSTER", "ADDSLOTSRANGE", number * 5_500, min(number * 5_500 + 5_499, 16_383))
+        name = first.ask("CLUSTER", "MYID").splitlines()[1]
+        self.until(lambda: "OK" in self.nodes[3].ask("CLUSTER", "REPLICATE", name))
+        self.until(lambda: all("cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in self.nodes))
+        self.until(lambda: "master_link_status:up" in self.nodes[3].ask("INFO", "replication"))
+        return self
+
+    def until(self, true):
+        deadline = time.monotonic() + 2 * START
+        while not true():
+            assert time.monotonic() < deadline, "the cluster did not come together"
+            time.sleep(0.05)
+
+    def kill(self):
+        for node in self.nodes:
+            node.kill()
 
 
 def free_port():

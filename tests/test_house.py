@@ -143,6 +143,7 @@ def test_the_wheel_holds_demos_browser_clients_and_licences(tmp_path: Path) -> N
     (wheel,) = tmp_path.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
     assert held > {
+        "hubbub/brokers/redis.lua",
         "hubbub/py.typed",
         "hubbub/demos/tutorial/app.py",
         "hubbub/demos/chat/index.html",

@@ -214,6 +214,17 @@ async def test_flushing_all_under_way_begins_a_new_life(redis, redis_server):
     assert (await node.publish("chat", b"1", DAY, id="x")).offset == 2  # nobody knows that id any more
 
 
+async def test_a_primary_that_became_a_replica_refuses_until_there_is_one_again(redis, redis_server):
+    node = await redis(redis_server.url, "chat")
+    before = await node.publish("chat", b"0", DAY)
+    redis_server.ask("REPLICAOF", "127.0.0.1", "1")
+    results = [node.publish("chat", b"%d" % n, DAY) for n in range(1, 50)]
+    await asyncio.sleep(0.3)
+    redis_server.ask("REPLICAOF", "NO", "ONE")
+    assert [await result for result in results] == [Position(before.epoch, n) for n in range(2, 51)]
+    await node.heard.until(lambda: node.heard.of() == numbers(range(50)))
+
+
 # -- servers that wait ----------------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from hubbub.brokers.base import Broker, Deliver, Done
 from hubbub.brokers.epochs import new_epoch
+from hubbub.brokers.redis_cluster import Cluster, ClusterLines
 from hubbub.brokers.redis_ears import UNBORN, Ears
 from hubbub.brokers.redis_life import Lives
 from hubbub.brokers.redis_line import FAULTS, Ask, Line, sentence
@@ -58,22 +59,29 @@ class RedisBroker(Broker):
         self._channel = f"{self._place.prefix}@{self._place.db}:"
         self._running = False
         self._lives: Lives
-        self._writer: Line
-        self._reader: Line
+        self._cluster: Cluster | None = None
+        self._writer: Line | ClusterLines
+        self._reader: Line | ClusterLines
         self._listener: Listener
         self._ears: Ears
         self._beating: asyncio.Task[None]
 
     async def start(self, deliver: Deliver) -> None:
+        if self._place.kind == "cluster":
+            self._cluster = Cluster(self._place, self._tag)
         await self._probe()
         self._lives = Lives(self._life_key, self._owned, self._renewed)
         self._ears = Ears(deliver, self._missed, self._look, self._read_after, _complain)
-        self._writer = Line(self._place, self._lives)
-        self._reader = Line(self._place, self._lives)
+        self._writer, self._reader = self._line(), self._line()
         self._listener = Listener(self._place, self._lives, self._heard, self._ears.doubt, self._mended)
         self._mend = asyncio.Event()
         self._beating = asyncio.get_running_loop().create_task(self._beat())
         self._running = True
+
+    def _line(self) -> Line | ClusterLines:
+        if self._cluster is None:
+            return Line(self._place, self._lives)
+        return ClusterLines(self._place, self._lives, self._cluster)
 
     async def close(self) -> None:
         if not self._running:
@@ -205,7 +213,8 @@ class RedisBroker(Broker):
         return (self._channel + topic).encode()
 
     def _owned(self, address: Address | None) -> Iterable[int]:
-        return (0,)
+        """The shards of a server, which has no address unless it is one of a cluster."""
+        return (0,) if self._cluster is None else self._cluster.owned(address)
 
     # -- what comes ------------------------------------------------------------------------------------------------
 
@@ -266,10 +275,12 @@ class RedisBroker(Broker):
                 _complain("a beat failed", error)
 
     async def _look_after(self, topics: Sequence[str]) -> None:
-        reply = await self._ask(0, "greet", [self._life_key(0)], self._lives.memory(0))
-        self._lives.learn(0, reply)
+        await asyncio.gather(*[self._greet(shard) for shard in range(self._place.shards)])
         for start in range(0, len(topics), 500):
             await asyncio.gather(*[self._ears.check(topic) for topic in topics[start : start + 500]])
+
+    async def _greet(self, shard: int) -> None:
+        self._lives.learn(shard, await self._ask(shard, "greet", [self._life_key(shard)], self._lives.memory(shard)))
 
     async def _probe(self) -> None:
         """See whether Redis is there, and is one that we can use. Raises UsageError."""
@@ -279,6 +290,8 @@ class RedisBroker(Broker):
             raise UsageError(f"{self._place} cannot be reached: {sentence(error)}.") from None
         try:
             server, memory = await facts(connection, "server"), await facts(connection, "memory")
+            if self._cluster is not None:
+                await self._cluster.learn()
         except FAULTS as error:
             raise UsageError(f"{self._place} cannot be used: {sentence(error)}.") from None
         finally:

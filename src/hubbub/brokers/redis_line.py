@@ -10,7 +10,7 @@ import logging
 import os
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import Any
 
 from redis.asyncio.connection import Connection
@@ -97,8 +97,10 @@ class Line:
         self._wake = asyncio.Event()
         self._closing = False
         self._loop = asyncio.get_running_loop()
-        self.strayed: Callable[[Ask, Address], None] | None = None
-        """Given what another node of the cluster has, and which."""
+        self.strayed: Callable[[Line, Sequence[tuple[Ask, Address]]], None] | None = None
+        """Given what other nodes of the cluster have, and which, after a round trip."""
+        self.lost: Callable[[Line], Awaitable[None]] | None = None
+        """Told when the line is broken, before it is mended."""
         self._task = self._loop.create_task(self._run())
 
     def ask(self, ask: Ask) -> None:
@@ -107,7 +109,7 @@ class Line:
             raise BrokerError("the broker is not running")
         if len(self._queue) >= WAITING or self._held > HELD:
             raise BrokerError("Redis is too slow for what is published")
-        ask.deadline = self._loop.time() + PATIENCE
+        ask.deadline = ask.deadline or self._loop.time() + PATIENCE
         self._queue.append(ask)
         self._held += ask.size
         if not self._wake.is_set():
@@ -125,6 +127,14 @@ class Line:
     def expire(self) -> None:
         """Refuse what has waited too long."""
         self._refuse(self._loop.time(), f"{self._place} is unavailable")
+
+    def take_out(self, shards: Container[int]) -> list[Ask]:
+        """What waits for these shards, which are to be asked elsewhere."""
+        taken = [ask for ask in self._queue if ask.shard in shards]
+        if taken:
+            self._queue = deque(ask for ask in self._queue if ask.shard not in shards)
+            self._held -= sum(ask.size for ask in taken)
+        return taken
 
     def _refuse(self, now: float, reason: str) -> None:
         while self._queue and self._queue[0].deadline <= now:
@@ -166,6 +176,8 @@ class Line:
                 self._refuse(self._loop.time() + PATIENCE, f"{self._place} is unavailable")
             else:
                 self.expire()
+                if self.lost is not None:
+                    await self.lost(self)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, PAUSES[1])
 
@@ -187,6 +199,7 @@ class Line:
         """A round trip. What the server did not do now is put back, in its order."""
         done = 0
         later: list[Ask] = []
+        strayed: list[tuple[Ask, Address]] = []
         away: ResponseError | None = None
         try:
             async with asyncio.timeout(PATIENCE):
@@ -194,12 +207,15 @@ class Line:
                 for ask in batch:
                     reply = await _reply(connection)
                     done += 1
-                    if isinstance(reply, ResponseError):
+                    if isinstance(reply, MovedError) and self.strayed is not None:
+                        strayed.append((ask, (reply.host, reply.port)))
+                    elif isinstance(reply, ResponseError):
                         away = self._judge(ask, reply, later) or away
                     else:
                         ask.settle(reply)
         except FAULTS as error:
             lost = BrokerError(f"{self._place} is unavailable: whether this was published is not known")
+            later.extend(ask for ask, _ in strayed)
             for ask in batch[done:]:
                 if ask.again:
                     later.append(ask)
@@ -213,6 +229,8 @@ class Line:
             raise
         if later:
             self._put_back(later)
+        if strayed and self.strayed is not None:
+            self.strayed(self, strayed)
         if away is not None:
             raise away
 
@@ -223,9 +241,6 @@ class Line:
 
     def _judge(self, ask: Ask, error: ResponseError, later: list[Ask]) -> ResponseError | None:
         """Settle what was refused; give the error back when the line must begin anew."""
-        if isinstance(error, MovedError) and self.strayed is not None:
-            self.strayed(ask, (error.host, error.port))
-            return None
         if isinstance(error, AWAY) or str(error).startswith(("BUSY", "LIFE")):
             later.append(ask)
             return error
