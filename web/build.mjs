@@ -29,6 +29,14 @@ const CLIENTS = [
     part: /^\.\.\/\.\.\/(assets)\//,
     renamed: { assets: "phoenix" },
   },
+  {
+    name: "sockjs-client",
+    from: "dist",
+    files: /^sockjs(\.min)?\.js(\.map)?$/,
+    to: "sockjs",
+    part: /^(?:node_modules\/([^/]+)|(lib))\//, // browser-pack, which wraps it, has left a few lines of its own
+    renamed: { lib: "sockjs-client" },
+  },
 ];
 
 for (const client of CLIENTS) {

@@ -1,6 +1,6 @@
 """Hubbub, the real-time server for Python: every client, one hub."""
 
-from hubbub.app import App
+from hubbub.app import App, SockJS
 from hubbub.channels.base import Channel, Past, Published, on
 from hubbub.errors import (
     Banned,
@@ -49,6 +49,7 @@ __all__ = [
     "Published",
     "Refused",
     "Shutdown",
+    "SockJS",
     "Socket",
     "TooBig",
     "TooMany",

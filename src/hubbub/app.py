@@ -31,6 +31,8 @@ from hubbub.messages import canonical, encode
 from hubbub.nodes import Nodes
 from hubbub.protocols.base import Protocol, Request, Session
 from hubbub.protocols.raw import Raw
+from hubbub.protocols.sockjs import at as sockjs_at
+from hubbub.protocols.sockjs_pages import SockJS as SockJS  # noqa: PLC0414 (a public name)
 from hubbub.reception import Reception
 from hubbub.servers import asgi
 from hubbub.servers.files import Files
@@ -103,11 +105,14 @@ class App:
 
         return register
 
-    def socket(self, path: str, *, subprotocols: Sequence[str] = ()) -> Callable[[Function], Function]:
+    def socket(
+        self, path: str, *, subprotocols: Sequence[str] = (), sockjs: bool | SockJS = False
+    ) -> Callable[[Function], Function]:
         """Serve the WebSockets of this path with the decorated ``async def``, which is given a ``Socket``. ``{name}``
         in the path stands for one segment.
 
         ``subprotocols``: those that are spoken there, best first; the socket's ``subprotocol`` is the one agreed on.
+        ``sockjs``: whether SockJS is spoken there, too, and how.
         Raises UsageError for a path that is none, or is taken.
         """
 
@@ -116,9 +121,10 @@ class App:
                 raise UsageError(f"{path!r}: a raw socket is served by an async def")
             if self.routes.find(Request("GET", path))[0] is not None:
                 raise UsageError(f"{path!r} is taken")
-            protocol = Raw.at(path, subprotocols)
-            self.routes.add(protocol)
-            self.reception.sockets[protocol] = function
+            raw = Raw.at(path, subprotocols)
+            for protocol in (sockjs_at(path, raw, sockjs), raw) if sockjs else (raw,):
+                self.routes.add(protocol)
+                self.reception.sockets[protocol] = function
             return function
 
         return register
@@ -237,11 +243,7 @@ class App:
 
     def doors(self) -> list[tuple[str, str, str]]:
         """What is served where, for people to read: what, its path, a remark."""
-        served = [
-            (protocol.title or protocol.name, path, "")
-            for protocol in self.routes.protocols
-            for path in outermost(route.path for route in protocol.routes)
-        ]
+        served = [(protocol.title or protocol.name, path, "") for protocol, path in self.routes.places()]
         if self.files.find("/index.html") is not None:
             served.insert(0, ("pages", "/", ""))
         served.append(("health", "/hubbub/health", ""))
@@ -260,12 +262,6 @@ class App:
 
     def complain(self, what: str, error: BaseException) -> None:
         self.reception.complain(what, error)
-
-
-def outermost(paths: Iterable[str]) -> list[str]:
-    """Those that are not below another one."""
-    listed = dict.fromkeys(paths)
-    return [path for path in listed if not any(path.startswith(f"{other}/") for other in listed)]
 
 
 def _load(names: Iterable[str] | None) -> list[type[Protocol]]:

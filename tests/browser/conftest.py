@@ -95,7 +95,8 @@ async def browser():
 class Visits:
     """The pages that are open, each of a new person unless a ``context`` is given, and what they complained of.
 
-    Anything in a console fails the test: but for a line that breaks, where the test ``breaks`` it.
+    Anything in a console fails the test: but for a line that breaks, where the test ``breaks`` it, and for what it says
+    is ``known``.
     """
 
     def __init__(self, browser):
@@ -103,7 +104,7 @@ class Visits:
         self.contexts = []
         self.complaints = []
 
-    async def __call__(self, url, *, context=None, breaks=False, **options):
+    async def __call__(self, url, *, context=None, breaks=False, known=None, **options):
         if context is None:
             context = await self.browser.new_context(locale="en-GB", **options)
             self.contexts.append(context)
@@ -111,7 +112,7 @@ class Visits:
         page.set_default_timeout(DEADLINE * 1000)
 
         def complain(text):
-            if not (breaks and "net::ERR_" in text):
+            if not (breaks and "net::ERR_" in text) and not (known and known in text):
                 self.complaints.append(text)
 
         page.on("console", lambda message: message.type in ERRORS and complain(message.text))

@@ -3,7 +3,7 @@
 from hubbub.limits import Limits
 from hubbub.protocols.base import Request, Session
 from hubbub.protocols.native import Native
-from hubbub.protocols.sockjs import SockJSSession, at
+from hubbub.protocols.sockjs import NOBODY, SockJSSession, at
 from hubbub.protocols.sockjs_pages import SockJS
 from hubbub.servers.routes import Routes
 from hubbub.testing.conversations import Conversation
@@ -33,7 +33,7 @@ def start(name, protocol=SockJSSession, limits=LIMITS, **query):
 def opened(name, protocol=SockJSSession, limits=LIMITS, **query):
     """The same, with the open frame and the welcome read."""
     conversation = start(name, protocol, limits, **query)
-    if conversation.protocol.line == "post":  # of a poll, which was answered by the open frame
+    if conversation.protocol.line == NOBODY:  # of a poll, which was answered by the open frame
         conversation.heard("poll")
         conversation.attach("poll")
         conversation.heard("poll")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubbub.errors import Conflict, Forbidden, Invalid, Kicked, NotFound, ProtocolError, Shutdown, TooBig, WrongMethod
@@ -161,13 +161,24 @@ def test_a_body_that_cannot_be_read_is_refused_and_the_session_lives(body, form,
 
 
 @pytest.mark.parametrize(
-    ("said", "code"), [('["a', 1002), ("{}", 1002), ("[1]", 1002), (b"[]", 1003), ('["a"]', 1007), ('["{}"]', 1002)]
+    ("said", "code"), [('["a', 1002), ("{}", 1002), ("[1]", 1002), ("[" * 100_000, 1002), (b"[]", 1003)]
 )
-def test_a_websocket_that_says_what_cannot_be_understood_is_closed(said, code):
+def test_a_websocket_that_says_what_is_no_frame_is_just_closed(said, code):
     conversation = opened("websocket")
     with pytest.raises(ProtocolError):
         conversation.say(said)
-    assert conversation.heard()[-1].startswith(f"c[{code},")
+    assert conversation.heard() == []
+    assert conversation.code == code
+
+
+@pytest.mark.parametrize(("said", "code"), [('["a"]', 1007), ('["{}"]', 1002)])
+def test_a_message_that_the_inner_protocol_cannot_read_ends_the_session_in_words(said, code):
+    conversation = opened("websocket")
+    with pytest.raises(ProtocolError):
+        conversation.say(said)
+    bye, closed = conversation.heard()
+    assert messages([bye])[0]["bye"]["code"] == "protocol_error"
+    assert closed.startswith(f"c[{code},")
     assert conversation.code == code
 
 
@@ -388,6 +399,7 @@ def test_it_keeps_the_contract_on_a_stream():
     check_protocol(lambda: opened("xhr_streaming"), [])
 
 
+@settings(deadline=None)
 @given(st.text() | st.binary())
 def test_only_the_contracts_errors_leave_a_post(body):
     for name in ("xhr_send", "jsonp_send"):

@@ -10,7 +10,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from hubbub.errors import ProtocolError, UsageError
+from hubbub.errors import ProtocolError, UsageError, WrongMethod
 from hubbub.protocols.base import Response
 from hubbub.servers.handshake import MAX_HEADERS, MAX_LINE, Handshake, reject
 
@@ -110,14 +110,19 @@ def test_another_library_is_let_in() -> None:
     assert handshake.target == "/a/b?c=d"
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "get"])
+def test_another_method_is_refused_with_the_right_one(method):
+    with pytest.raises(WrongMethod) as error:
+        Handshake.parse(request(line=f"{method} / HTTP/1.1"))
+    assert (error.value.status, error.value.allowed) == (405, "GET")
+
+
 # -- what is refused ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "POST / HTTP/1.1",
-        "get / HTTP/1.1",
         "GET / HTTP/1.0",
         "GET / HTTP/2.0",
         "GET / HTTP/1.1 ",

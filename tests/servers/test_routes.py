@@ -53,6 +53,10 @@ def test_a_row_may_be_another_protocols(routes):
     assert door.protocol is Inner
 
 
+def test_people_are_shown_the_outermost_places(routes):
+    assert list(routes.places()) == [(Outer, "/outer"), (Inner, "/inner")]
+
+
 def test_a_door_knows_what_may_be_asked_at_it(routes):
     assert routes.find(Request("GET", "/outer/abc/poll"))[0].methods == "GET, POST, OPTIONS"
     assert routes.find(Request("GET", "/inner"))[0].methods == "GET, OPTIONS"

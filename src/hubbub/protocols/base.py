@@ -32,7 +32,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from hubbub.errors import Disconnect, HubbubError
+from hubbub.errors import Disconnect, HubbubError, WrongMethod
 from hubbub.limits import Limits
 from hubbub.messages import Command, Frame, Join, Leave, Message, Publication, Reply, Send
 
@@ -98,6 +98,13 @@ class Dialect(msgspec.Struct, frozen=True, eq=False):
 
     name: str
     encode: Callable[[Publication], tuple[Frame, ...]]
+
+
+def refusal(error: HubbubError) -> Response:
+    """Where no protocol has words of its own for it."""
+    if isinstance(error, WrongMethod):
+        return Response(error.status, content_type="", headers=(("allow", error.allowed),))
+    return Response(error.status, error.reason.encode())
 
 
 class Protocol:
@@ -167,7 +174,7 @@ class Protocol:
     @classmethod
     def refuse(cls, error: HubbubError, request: Request) -> Response:
         """The HTTP answer to a request that has no conversation, or whose conversation ended by it."""
-        return Response(error.status, error.reason.encode())
+        return refusal(error)
 
     # -- exchanges -----------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from typing import ClassVar
 
 import msgspec
 
-from hubbub.errors import Conflict, HubbubError, Invalid, ProtocolError, WrongMethod
+from hubbub.errors import Conflict, HubbubError, Invalid, ProtocolError, UsageError, WrongMethod
 from hubbub.messages import Bye, Command, Frame, Message, Publication
 from hubbub.protocols import sockjs_pages as pages
 from hubbub.protocols import sockjs_transports as wire
@@ -32,7 +32,7 @@ from hubbub.protocols.sockjs_pages import SockJS
 from hubbub.protocols.sockjs_transports import SENDERS, TRANSPORTS, WEBSOCKET, Transport
 
 ANOTHER = "Another connection still open"
-NOBODY: Line = "post"
+NOBODY: Line = "page"
 """The line on which frames leave while they are to leave on none."""
 
 
@@ -56,6 +56,10 @@ def routes_at(path: str, inner: type[Protocol], options: SockJS) -> tuple[Route,
             Route("GET", f"{path}/{WEBSOCKET}", "socket", inner),
         ]
     return tuple(rows)
+
+
+class BrokenFraming(ProtocolError):
+    """Broken framing."""
 
 
 # -- dialects: what clients who hear of the same publication share ---------------------------------------------------
@@ -82,7 +86,9 @@ def framed(inner: Dialect) -> Dialect:
 
 
 def _quote(message: Frame) -> str:
-    return wire.quote(message if isinstance(message, str) else message.decode("utf-8", "replace"))
+    if isinstance(message, bytes):
+        raise UsageError("SockJS carries texts, not bytes")
+    return wire.quote(message)
 
 
 # -- the conversation -------------------------------------------------------------------------------------------------
@@ -126,12 +132,19 @@ class SockJSSession(Protocol):
     # -- HTTP --------------------------------------------------------------------------------------------------------
 
     @classmethod
+    def accepts(cls, request: Request) -> bool:
+        parts = request.path.split("/")[cls.path.count("/") + 1 :]
+        if any(parts):
+            return len(parts) < 3 or wire.is_session(parts)
+        # A WebSocket at the very path is for whoever else is there: we have a page at it.
+        return request.scheme not in ("ws", "wss") and request.headers.get("upgrade", "").lower() != "websocket"
+
+    @classmethod
     def page(cls, request: Request, session: Session) -> Response:
         return pages.page(request, cls.path, cls.options, session)
 
     @classmethod
     def session(cls, request: Request) -> str | None:
-        session = wire.session_id(request)
         if request.path.endswith(f"/{WEBSOCKET}"):
             # "For WebSockets, as opposed to other transports, it is valid to reuse `session_id`."
             return None
@@ -139,7 +152,8 @@ class SockJSSession(Protocol):
         if transport is not None and transport.calls_back:
             wire.callback(request)
         # Session ids are the clients' to choose: what stands before them keeps the services apart.
-        return f"{request.path.rsplit('/', 3)[0]} {session}"
+        base, _, session, _ = request.path.rsplit("/", 3)
+        return f"{base} {session}"
 
     @classmethod
     def stranger(cls, request: Request) -> Stranger:
@@ -154,7 +168,7 @@ class SockJSSession(Protocol):
             body, *more = [piece.encode() for piece in pieces if piece]
             return Response(200, body, transport.content_type, cls._headers(request), tuple(more))
         if isinstance(error, WrongMethod):
-            return Response(405, content_type="", headers=(("allow", error.allowed),))
+            return super().refuse(error, request)
         status = 500 if isinstance(error, Invalid) else 404 if isinstance(error, Conflict) else error.status
         return Response(status, f"{error.reason}\n".encode(), headers=pages.NOT_CACHED)
 
@@ -259,6 +273,8 @@ class SockJSSession(Protocol):
         return [wire.array(messages)] if messages else []
 
     def close(self, error: HubbubError, line: Line) -> tuple[list[Frame], int]:
+        if isinstance(error, BrokenFraming):  # "the server must abruptly terminate the ws connection"
+            return [], error.close_code
         if not self._closed:
             last, self._code = self._inner.close(error, "socket")
             self._last = tuple(last)
@@ -270,13 +286,13 @@ class SockJSSession(Protocol):
 
     def receive(self, data: Frame, line: Line, now: float) -> Sequence[Command]:
         if isinstance(data, bytes):
-            raise ProtocolError("SockJS is spoken in texts", 1003)
+            raise BrokenFraming("SockJS is spoken in texts", 1003)
         if not data:
             return ()  # "Server must ignore empty messages."
         try:
             messages = wire.texts(data, self.limits.packets)
         except ValueError:
-            raise ProtocolError("Broken framing.", 1002) from None
+            raise BrokenFraming from None
         return self._understand(messages, now)
 
     def post(self, request: Request, data: Frame, now: float) -> Sequence[Command]:
@@ -293,6 +309,10 @@ class SockJSSession(Protocol):
 
     def send(self, message: Message) -> tuple[Frame, ...]:
         messages = self._inner.send(message)
+        return tuple(_framed(messages) if self.line == "socket" else map(_quote, messages))
+
+    def carry(self, data: Frame) -> tuple[Frame, ...]:
+        messages = self._inner.carry(data)
         return tuple(_framed(messages) if self.line == "socket" else map(_quote, messages))
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -324,8 +344,9 @@ def _cookie(request: Request) -> str:
     return held.coded_value if held is not None else "dummy"
 
 
-def at(path: str, inner: type[Protocol], options: SockJS) -> type[SockJSSession]:
+def at(path: str, inner: type[Protocol], asked: SockJS | bool) -> type[Protocol]:
     """SockJS at another path, around another conversation."""
+    options = asked if isinstance(asked, SockJS) else SockJS()
     routes = routes_at(path, inner, options)
     names = {"__slots__": (), "path": path, "inner": inner, "options": options, "routes": routes}
     return type("SockJSSession", (SockJSSession,), names)

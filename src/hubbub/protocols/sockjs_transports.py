@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hubbub.errors import Invalid, NotFound, ProtocolError
+from hubbub.errors import Invalid, ProtocolError
 from hubbub.messages import Frame
 from hubbub.protocols.base import Line, Request
 
@@ -81,7 +81,8 @@ def _line(frame: str, callback: str) -> str:
 
 
 def _event(frame: str, callback: str) -> str:
-    return f"data: {frame}\r\n\r\n"
+    # The suite does not tell, but sockjs-client decodes this as it would a URL (lib/transport/receiver/eventsource.js).
+    return f"data: {frame.replace('%', '%25')}\r\n\r\n"
 
 
 def _script(frame: str, callback: str) -> str:
@@ -137,13 +138,10 @@ def callback(request: Request) -> str:
 _SEGMENT = re.compile(r"[^./]{1,255}")
 
 
-def session_id(request: Request) -> str:
-    """The client's own name of the session. Raises NotFound for what is none: it says "not an empty string, anything
-    containing dots". The part before it is for load balancers, and means nothing here."""
-    server, session = request.variables["server"], request.variables["session"]
-    if not _SEGMENT.fullmatch(server) or not _SEGMENT.fullmatch(session) or request.path.endswith("/"):
-        raise NotFound("there is no such session")
-    return session
+def is_session(parts: Sequence[str]) -> bool:
+    """Whether these parts of a path are those of a session: what load balancers go by, the client's own name for it,
+    and the transport. "But not an empty string, anything containing dots or paths with less or more parts." """
+    return len(parts) == 3 and all(_SEGMENT.fullmatch(part) for part in parts[:2])
 
 
 # -- how messages are written and read ---------------------------------------------------------------------------------

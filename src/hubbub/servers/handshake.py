@@ -17,7 +17,7 @@ from typing import Self
 
 import msgspec
 
-from hubbub.errors import ProtocolError, UsageError
+from hubbub.errors import ProtocolError, UsageError, WrongMethod
 from hubbub.protocols.base import Response
 
 MAX_LINE = 8_192
@@ -121,7 +121,7 @@ def _read_request_line(line: bytes) -> str:
         raise ProtocolError("a broken request line")
     method, target, version = found.groups()
     if method != b"GET":
-        raise ProtocolError("a WebSocket is opened with GET")
+        raise WrongMethod("GET")
     if version != b"1.1":
         raise ProtocolError("a WebSocket is opened with HTTP/1.1")
     if not target.startswith(b"/") or b"#" in target:

@@ -16,7 +16,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from hubbub.connection import Connection
 from hubbub.errors import Conflict, HubbubError, ProtocolError
 from hubbub.messages import Frame
-from hubbub.protocols.base import Line, Request, Response
+from hubbub.protocols.base import Line, Request, Response, refusal
 from hubbub.servers import carriers
 from hubbub.servers.asgi import read_query
 from hubbub.servers.carriers import PENDING, Host
@@ -164,7 +164,7 @@ class Lane(asyncio.Protocol):
         try:
             handshake = Handshake.parse(data)
         except HubbubError as error:
-            self._reject(Response(error.status, error.reason.encode()))
+            self._reject(refusal(error))
             return
         peer = self.transport.get_extra_info("peername") or ("",)
         scheme = "https" if self.transport.get_extra_info("sslcontext") is not None else "http"

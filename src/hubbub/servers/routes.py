@@ -1,7 +1,7 @@
 """Which protocol serves which path. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -62,6 +62,14 @@ class Routes:
             if found is not None and door.protocol.accepts(request):
                 return door, msgspec.structs.replace(request, variables=found.groupdict())
         return None, request
+
+    def places(self) -> Iterator[tuple[type[Protocol], str]]:
+        """What is spoken where, without the paths that are below another one of the same protocol."""
+        for protocol in self.protocols:
+            paths = dict.fromkeys(route.path for route in protocol.routes)
+            for path in paths:
+                if not any(path.startswith(f"{other}/") for other in paths):
+                    yield protocol, path
 
     @staticmethod
     def has_sessions(protocol: type[Protocol]) -> bool:
