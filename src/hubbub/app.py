@@ -6,7 +6,6 @@ This is the only file that knows the concrete parts by name.
 import asyncio
 import inspect
 import logging
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -169,8 +168,8 @@ class App:
         """Who is in a topic, and how many. Raises NotFound when no channel has this topic."""
         await self.start()
         name = canonical(topic)
-        self.reception.channels.find(name)
-        return await self.attendance.present(name)
+        blueprint, _ = self.reception.channels.find(name)
+        return await self.attendance.present(name, blueprint.presence)
 
     # -- starting and stopping -------------------------------------------------------------------------------------
 
@@ -195,12 +194,10 @@ class App:
             self.eager, self.deadlines, self._workers = Eager(loop), Deadlines(loop), Workers()
             reception = self.reception
             reception.open(self.hub, self.eager, self.deadlines, self._workers)
-            node = secrets.token_urlsafe(6)
-            reception.attendance = self.attendance = Attendance(
-                node, self.hub, self.deadlines, self.limits, self.eager.start, reception.hook
-            )
-            self.nodes = Nodes(self.hub, self.reception.connections, self.complain)
+            self.nodes = Nodes(self.hub, reception.connections, self.complain)
+            reception.attendance = self.attendance = Attendance(self, reception.hook)
             await self.nodes.start()
+            await self.attendance.start()
             self._started = True
 
     async def close(self) -> None:
@@ -223,6 +220,7 @@ class App:
     def dismiss(self) -> None:
         """Tell every client to come back later, and close its lines."""
         if self._started:
+            self.attendance.goodbye()
             for connection in list(self.reception.connections.values()):
                 connection.end(Shutdown(), "shutdown")
             self.hub.flush()

@@ -8,70 +8,112 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
+from hubbub.abroad import HANDOVER, Abroad
 from hubbub.brokers.base import Done
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
+from hubbub.eager import Eager
 from hubbub.errors import Invalid, TooBig, TooMany, UsageError
 from hubbub.gathering import Gathering, Present, Terms
 from hubbub.history import NOWHERE
 from hubbub.hub import Hub
 from hubbub.limits import Limits
 from hubbub.messages import Push, encode, is_json
-from hubbub.presence import Delta
+from hubbub.nodes import Nodes
 
 DONE: Awaitable[Any] = Done(NOWHERE)
 Hook = Callable[[str, str, tuple[Any, ...]], Coroutine[Any, Any, None]]
-"""Calls ``online`` or ``offline`` of the channel of a topic; never raises."""
+"""Calls ``online`` or ``offline`` of a topic's channel; never raises."""
+
+
+class House(Protocol):
+    """The application, as far as presence needs it."""
+
+    hub: Hub
+    nodes: Nodes
+    deadlines: Deadlines
+    eager: Eager
+    limits: Limits
+
+    def complain(self, what: str, error: BaseException) -> None:
+        """Tell the operator."""
 
 
 class Attendance:
-    """All gatherings of one node. ``spread`` is told of each delta of this node's rows."""
+    """All gatherings of one node."""
 
-    def __init__(
-        self,
-        node: str,
-        hub: Hub,
-        deadlines: Deadlines,
-        limits: Limits,
-        start: Callable[[Coroutine[Any, Any, None]], object],
-        hook: Hook,
-    ) -> None:
-        self.node = node
-        self.hub = hub
-        self.deadlines = deadlines
-        self.limits = limits
+    def __init__(self, house: House, hook: Hook) -> None:
+        self.node = house.nodes.id
+        self.hub = house.hub
+        self.limits = house.limits
         self.numbers = itertools.count(1)
         self.gatherings: dict[str, Gathering] = {}
-        self.spread: Callable[[Gathering, Delta], None] | None = None
-        self._start = start
+        self.abroad: Abroad | None = None
+        """The other nodes, where the broker joins several."""
+        self.ending = False
+        self._house = house
         self._hook = hook
         self._calls: dict[tuple[str, str], deque[tuple[str, tuple[Any, ...]]]] = {}
 
+    @property
+    def deadlines(self) -> Deadlines:
+        return self._house.deadlines
+
+    async def start(self) -> None:
+        """Hear of the other nodes, if the broker joins several. Raises BrokerError."""
+        house = self._house
+        if house.hub.broker.distributed:
+            self.abroad = Abroad(house.nodes, house.hub.broker, self, house.complain)
+            await self.abroad.start()
+
+    def goodbye(self) -> None:
+        """This node ends: its clients may be on their way to another one."""
+        if self.ending:
+            return
+        for gathering in self.gatherings.values():
+            gathering.settle()
+        if self.abroad is not None:
+            self.abroad.goodbye()
+        self.ending = True
+
     def attend(self, topic: str, terms: Terms, connection: Connection) -> "Attendee":
         """A client that is joining."""
+        attendee = Attendee(self._gathering(topic, terms), connection)
+        attendee.gathering.attendees.add(attendee)
+        return attendee
+
+    async def present(self, topic: str, terms: Terms | None) -> Present:
+        """Who is in this topic. A node that has no client there asks the others."""
+        gathering = self.gatherings.get(topic)
+        if gathering is None:
+            if self.abroad is None or terms is None:
+                return Present(0, {})
+            gathering = self._gathering(topic, terms)
+        gathering.visit()
+        await gathering.ready()
+        return gathering.present()
+
+    def _gathering(self, topic: str, terms: Terms) -> Gathering:
         gathering = self.gatherings.get(topic)
         if gathering is None:
             gathering = self.gatherings[topic] = Gathering(self, topic, terms)
-        attendee = Attendee(gathering, connection)
-        gathering.attendees.add(attendee)
-        return attendee
+        return gathering
 
-    async def present(self, topic: str) -> Present:
-        gathering = self.gatherings.get(topic)
-        return gathering.present() if gathering is not None else Present(0, {})
-
-    def call(self, topic: str, key: str, event: str, arguments: tuple[Any, ...]) -> None:
+    def call(self, gathering: Gathering, key: str, event: str, arguments: tuple[Any, ...]) -> None:
         """Call a hook, after those that were called of the same key before."""
+        if self.ending:
+            return
+        topic = gathering.name
         calls = self._calls.get((topic, key))
         if calls is not None:
             calls.append((event, arguments))
             return
         self._calls[topic, key] = deque([(event, arguments)])
-        self._start(self._work(topic, key))
+        self._house.eager.start(self._work(topic, key))
 
     async def _work(self, topic: str, key: str) -> None:
         calls = self._calls[topic, key]
@@ -161,6 +203,10 @@ class Attendee:
 
     # -- its life --------------------------------------------------------------------------------------------------
 
+    def ready(self) -> Awaitable[None]:
+        """Wait until this node knows who is here. Raises BrokerError."""
+        return self.gathering.ready()
+
     def admit(self) -> None:
         """It has joined, and been told so."""
         if not self.gone:
@@ -171,7 +217,10 @@ class Attendee:
         if self.gone:
             return
         gathering = self.gathering
-        self.untrack(0.0 if reason in ("kicked", "refused") else None)
+        if reason in ("kicked", "refused"):
+            self.untrack()
+        else:
+            self.untrack(HANDOVER if gathering.attendance.ending else None)
         self.gone = True
         gathering.attendees.discard(self)
         gathering.newcomers.pop(self, None)

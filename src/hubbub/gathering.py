@@ -29,6 +29,10 @@ CROWD = 5_000.0
 """Members that make it a second more. A round costs a frame for each of them, so its price a second stays level."""
 BELOW = 0.8
 """A list that was given up for a count comes back when so much of the bound is left: not at each coming and going."""
+SETTLE = 0.25
+"""Seconds before a hook is called where there are other nodes: by then they agree whose call it is."""
+VISIT = 10.0
+"""Seconds that a topic is kept which was only asked about: who asks once asks again."""
 
 STATE, DIFF, COUNT = "presence_state", "presence_diff", "presence_count"
 
@@ -72,6 +76,23 @@ class Gathering:
         self._state: bytes | None = None
         self._next = 0.0
         self._soon = False
+        self._opening: asyncio.Task[None] | None = None
+        self._visited = 0.0
+        self._settling: dict[str, asyncio.TimerHandle] = {}
+        """Keys that came, until it is clear which node calls the hook."""
+
+    async def ready(self) -> None:
+        """Wait until this node has heard from the others. Raises BrokerError."""
+        abroad = self.attendance.abroad
+        if abroad is not None:
+            if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
+                self._opening = asyncio.get_running_loop().create_task(abroad.open(self))
+            await asyncio.shield(self._opening)
+
+    def visit(self) -> None:
+        """Somebody asks who is here: be kept for a while."""
+        self._visited = self.attendance.deadlines.now() + VISIT
+        self._wake(self._visited)
 
     def present(self) -> Present:
         keys = itertools.islice(self.roster.keys(), self.terms.listed)
@@ -101,9 +122,9 @@ class Gathering:
                 self._round(now)
             else:
                 self._wake(self._next)
-        expiry = self.roster.deadline
-        if expiry is not None:
-            self._wake(expiry)
+        for later in (self.roster.deadline, self._visited):
+            if later is not None and later > now:
+                self._wake(later)
         self.retire()
 
     def _wake(self, at: float) -> None:
@@ -113,16 +134,19 @@ class Gathering:
 
     def retire(self) -> None:
         """End, if nobody of this node is here, nor was lately."""
-        attendance = self.attendance
-        if not self.attendees and not self.roster.sheets[attendance.node].rows and not self.roster.changed:
+        attendance, roster = self.attendance, self.roster
+        if self.attendees or roster.sheets[roster.node].rows or roster.changed or self._settling:
+            return
+        if self._visited <= attendance.deadlines.now() and attendance.gatherings.get(self.name) is self:
             self.deadline = None
-            if attendance.gatherings.get(self.name) is self:
-                del attendance.gatherings[self.name]
+            del attendance.gatherings[self.name]
+            if attendance.abroad is not None:
+                attendance.abroad.close(self)
 
     def _round(self, now: float) -> None:
         delta = self.roster.delta(now)
-        if delta is not None and self.attendance.spread is not None:
-            self.attendance.spread(self, delta)
+        if delta is not None and self.attendance.abroad is not None:
+            self.attendance.abroad.tell(self, delta)
         changes = self.roster.changes()
         if changes.joins or changes.leaves:
             self._state = None
@@ -133,16 +157,35 @@ class Gathering:
         for attendee in newcomers:
             self._greet(attendee)
 
+    # -- hooks -----------------------------------------------------------------------------------------------------
+
     def _call(self, changes: Changes) -> None:
-        attendance = self.attendance
-        if self.terms.online:
-            for key, node in changes.online:
-                if node == attendance.node:
-                    attendance.call(self.name, key, "online", (key,))
-        if self.terms.offline:
-            for key, seen, node in changes.offline:
-                if node == attendance.node:
-                    attendance.call(self.name, key, "offline", (key, seen))
+        """Each node sees the same keys come and go; one of them calls the hook."""
+        attendance, terms, abroad = self.attendance, self.terms, self.attendance.abroad
+        for key, node in changes.online if terms.online else ():
+            if abroad is None:
+                attendance.call(self, key, "online", (key,))
+            elif node == attendance.node:  # another may have thought the same
+                loop = asyncio.get_running_loop()
+                self._settling[key] = loop.call_later(SETTLE, self._settle, key)
+        for key, seen, node in changes.offline:
+            settling = self._settling.pop(key, None)
+            if settling is not None:
+                settling.cancel()
+            elif terms.offline and (abroad is None or abroad.speaks(self, node)):
+                attendance.call(self, key, "offline", (key, seen))
+
+    def settle(self) -> None:
+        """Call now what waits to be called."""
+        for key, timer in list(self._settling.items()):
+            timer.cancel()
+            self._settle(key)
+
+    def _settle(self, key: str) -> None:
+        del self._settling[key]
+        if key in self.roster and self.roster.oldest(key) == self.attendance.node:
+            self.attendance.call(self, key, "online", (key,))
+        self.retire()
 
     # -- what is told ----------------------------------------------------------------------------------------------
 

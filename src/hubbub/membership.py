@@ -154,6 +154,7 @@ class Membership:
                 self.resumed = command.after is not None and await reachable(hub, self.topic, command.after)
             if blueprint.presence is not None and not self.left:
                 self._attendee = self.house.attendance.attend(self.topic, blueprint.presence, self.connection)
+                await self._attendee.ready()
             body = b"[]"
             if blueprint.join is not None:
                 arguments = blueprint.join.binder.bind_named(variables, command.params)
@@ -355,7 +356,7 @@ class Membership:
         return self.house.on_loop(lambda: DONE if self._attendee is None else work(self._attendee))
 
     def present(self) -> Awaitable[Present]:
-        return self.house.on_loop(lambda: self.house.attendance.present(self.topic))
+        return self.house.on_loop(lambda: self.house.attendance.present(self.topic, self.blueprint.presence))
 
     def past(self, after: str | Position | None, before: str | Position | None, limit: int) -> Awaitable[Past]:
         return self.house.on_loop(lambda: self._read(_position(after, "after"), _position(before, "before"), limit))

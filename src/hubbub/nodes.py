@@ -109,6 +109,17 @@ class Nodes:
         self._hidden[topic] = hear
         await self._hub.broker.subscribe(topic)
 
+    def unlisten(self, topic: str) -> None:
+        """No longer hear that."""
+        self._hidden.pop(topic, None)
+        task = self._loop.create_task(self._unsubscribe(topic))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _unsubscribe(self, topic: str) -> None:
+        if topic not in self._hidden:
+            await self._hub.broker.unsubscribe(topic)
+
     def _deliver(self, topic: str, data: bytes, position: Position) -> None:
         hear = self._hidden.get(topic)
         if hear is None:

@@ -28,13 +28,15 @@ Place = tuple[str, int]
 
 class Row(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """One connection of a key. ``ref`` names it to clients, ``previous`` is what it was called before its last change.
-    ``left`` is when its client left, 0 while it is there; it is shown for ``rest`` more seconds then."""
+    It is there ``since`` then, first on the node ``first``, should it have taken the place of another. ``left`` is when
+    its client left, 0 while it is there; it is shown for ``rest`` more seconds then."""
 
     number: int
     key: str
     ref: str
     meta: bytes
     since: float
+    first: str
     previous: str = ""
     left: float = 0.0
     rest: float = 0.0
@@ -50,8 +52,8 @@ class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What became different since it was last asked. ``online`` are keys that came, each with the node that has its
-    oldest row; ``offline`` are keys that are gone, each with when it was last seen and on which node."""
+    """What became different since it was last asked. ``online`` are keys that came, each with the node on which it came
+    first; ``offline`` are keys that are gone, each with when it was last seen and on which node."""
 
     joins: dict[str, list[Row]]
     leaves: dict[str, list[Row]]
@@ -60,11 +62,12 @@ class Changes(msgspec.Struct, frozen=True):
 
 
 class Sheet:
-    """The rows of one node."""
+    """The rows of one node. ``open`` while that node has the topic."""
 
-    __slots__ = ("rows", "version")
+    __slots__ = ("open", "rows", "version")
 
     def __init__(self) -> None:
+        self.open = True
         self.version = 0
         self.rows: dict[int, Row] = {}
 
@@ -92,6 +95,7 @@ class Roster:
         """What members have been told, and not been told is over: by key and ref."""
         self._dirty: set[str] = set()
         self._parted: dict[str, tuple[float, str]] = {}
+        """By key, the row that left last: when, and of which node."""
 
     # -- one's own rows --------------------------------------------------------------------------------------------
 
@@ -100,15 +104,15 @@ class Roster:
         heir = self._heir(key, meta)
         if heir is None:
             number = next(self._numbers)
-            self._write(Row(number, key, self._ref(number), meta, wall), now, wall)
+            self._write(Row(number, key, self._ref(number), meta, wall, self.node), now, wall)
             return number
         (node, number), old = heir
         if node != self.node:
             number = next(self._numbers)
         if old.meta == meta:
-            row = Row(number, key, old.ref, meta, old.since, old.previous)
+            row = Row(number, key, old.ref, meta, old.since, old.first, old.previous)
         else:
-            row = Row(number, key, self._ref(next(self._numbers)), meta, old.since, old.ref)
+            row = Row(number, key, self._ref(next(self._numbers)), meta, old.since, old.first, old.ref)
         self._write(row, now, wall)
         return number
 
@@ -117,7 +121,7 @@ class Roster:
         row = self.sheets[self.node].rows[number]
         if row.meta != meta:
             ref = self._ref(next(self._numbers))
-            self._write(Row(number, row.key, ref, meta, row.since, row.ref), now, wall)
+            self._write(Row(number, row.key, ref, meta, row.since, row.first, row.ref), now, wall)
 
     def untrack(self, number: int, now: float, wall: float, rest: float | None = None) -> None:
         """Its client left. It is shown for ``rest`` more seconds, or for the time of grace."""
@@ -139,6 +143,10 @@ class Roster:
         """This node's sheet as its last delta left it, or newer: whoever merges it takes later deltas as seen."""
         sheet = self.sheets[self.node]
         return Delta(self.node, 0, sheet.version, self._dated(sheet.rows.values(), now))
+
+    def last(self) -> Delta:
+        """An empty sheet, newer than all before it."""
+        return Delta(self.node, 0, next(self._numbers), ())
 
     def _ref(self, number: int) -> str:
         return f"{self.node}.{number}"
@@ -173,10 +181,19 @@ class Roster:
         if not delta.base:
             for number in sheet.rows.keys() - {row.number for row in delta.rows}:
                 self._drop(delta.node, number, wall)
-        sheet.version = delta.version
+        sheet.version, sheet.open = delta.version, True
         for row in delta.rows:
             self._put(delta.node, row, now, wall)
         return True
+
+    def meet(self, node: str) -> None:
+        """That node has the topic."""
+        self.sheets.setdefault(node, Sheet()).open = True
+
+    def part(self, delta: Delta, now: float, wall: float) -> None:
+        """That node no longer has the topic. Its sheet is kept, lest an older one be taken for new."""
+        self.merge(delta, now, wall)
+        self.sheets[delta.node].open = False
 
     def behind(self, node: str, version: int) -> bool:
         """Whether that node's sheet has a newer version than is known here."""
@@ -285,7 +302,6 @@ class Roster:
         """What became different since the last call."""
         changes = Changes({}, {}, [], [])
         dirty, self._dirty = self._dirty, set()
-        parted, self._parted = self._parted, {}
         for key in dirty:
             old = self.told.get(key, {})
             new = {row.ref: row for row in self.shown(key)}
@@ -296,15 +312,17 @@ class Roster:
             if new:
                 self.told[key] = new
                 if not old:
-                    changes.online.append((key, self._oldest(key)))
+                    changes.online.append((key, self.oldest(key)))
             elif old:
                 del self.told[key]
-                changes.offline.append((key, *parted[key]))
+                changes.offline.append((key, *self._parted[key]))
+            if key not in self._keys:
+                del self._parted[key]
         return changes
 
-    def _oldest(self, key: str) -> str:
-        """The node that has the oldest row of this key."""
-        return min((bool(row.left), row.since, node) for (node, _), row in self._keys[key].items())[2]
+    def oldest(self, key: str) -> str:
+        """The node on which the oldest row of this key was first."""
+        return min((row.since, row.first) for row in self._keys[key].values())[1]
 
 
 class Leases:
