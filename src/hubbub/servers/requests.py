@@ -8,7 +8,7 @@ import asyncio
 from typing import Protocol
 
 from hubbub.connection import Connection
-from hubbub.errors import HubbubError, ProtocolError, TooBig, WrongMethod
+from hubbub.errors import HubbubError, TimedOut, TooBig, WrongMethod
 from hubbub.messages import Frame
 from hubbub.protocols.base import Request, Response
 from hubbub.servers.carriers import Host, Poll, Post, Queue, admit
@@ -142,7 +142,7 @@ async def exchange(host: Host, door: Door, incoming: Incoming) -> Response:
 
 
 async def read_body(incoming: Incoming, limit: int) -> bytes:
-    """The whole body. Raises TooBig as soon as it is, ProtocolError when it takes too long."""
+    """The whole body. Raises TooBig as soon as it is, TimedOut when it takes too long."""
     announced = incoming.request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:18]) > limit:
         raise TooBig(f"more than {limit} bytes")
@@ -156,7 +156,7 @@ async def read_body(incoming: Incoming, limit: int) -> bytes:
                 if len(body) > limit:
                     raise TooBig(f"more than {limit} bytes")
     except TimeoutError:
-        raise ProtocolError("the body took too long") from None
+        raise TimedOut("the body took too long") from None
     return bytes(body)
 
 
