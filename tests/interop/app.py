@@ -105,3 +105,12 @@ class Token(Channel):
     @on("params")
     async def tell_params(self) -> dict[str, Any]:
         return self.params
+
+
+@app.channel("here:{place}")
+class Here(Channel):
+    presence = True
+    presence_grace = 0.1
+
+    async def join(self, place: str, name: str) -> None:
+        await self.track(name, colour="red")

@@ -30,4 +30,4 @@ def test_the_javascript_client(url, transport):
         capture_output=True, text=True, timeout=55, env={**os.environ, "WEB": str(WEB)}, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert ended.stdout.count("ok ") == 19
+    assert ended.stdout.count("ok ") == 20

@@ -155,7 +155,8 @@ class Phoenix(Protocol):
 
     def detach(self, line: Line, now: float) -> Sequence[Command]:
         if line == "poll":
-            self._poll = False
+            self._poll, self._waits = False, True
+            self.deadline = now + self._limits.patience
         return (Bye(),) if line == "socket" else ()
 
     def pack(self, frames: Sequence[Frame], line: Line) -> list[Frame]:
