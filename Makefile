@@ -25,11 +25,11 @@ PACKAGE := $(VENV)/.package
 TOOLS := $(VENV)/.tools
 DOCS := $(VENV)/.docs
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test conformance check bench docs clean
 .DELETE_ON_ERROR:
 
 help: ## Say what can be made.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(PACKAGE) $(ASSETS) ## Run the chat on http://localhost:3000 (PORT=, DEMO=).
 	@$(BIN)/hubbub demo $(DEMO) --port $(PORT)
@@ -37,6 +37,9 @@ demo: $(PACKAGE) $(ASSETS) ## Run the chat on http://localhost:3000 (PORT=, DEMO
 test: $(TOOLS) $(ASSETS) ## Run all tests, with real clients and a real browser (ARGS=).
 	@scripts/browser || true
 	@$(BIN)/python -m pytest $(ARGS)
+
+conformance: $(TOOLS) ## Run all 517 cases of RFC 6455 and 7692 on both lanes, which takes its time.
+	@$(BIN)/python -m pytest --verbose tests/conformance/all_rfc6455.py $(ARGS)
 
 check: $(TOOLS) ## Look the code over: ruff, mypy, and the rules of ARCHITECTURE.md.
 	@$(BIN)/ruff check

@@ -20,6 +20,7 @@ ROWS = (
     {"brokers"},
     {"auth", "config", "telemetry", "deadlines", "eager", "outbox", "workers"},
     {"connection"},
+    {"topics"},
     {"hub"},
     {"recovery"},
     {"nodes"},

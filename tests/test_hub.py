@@ -50,6 +50,7 @@ class Recorder:
 
     line = "socket"
     once = False
+    deflates = False
 
     def __init__(self, wired):
         self.full = False

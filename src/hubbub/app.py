@@ -36,7 +36,7 @@ from hubbub.reception import Reception
 from hubbub.servers import asgi
 from hubbub.servers.files import Files
 from hubbub.servers.routes import Routes
-from hubbub.servers.websocket import frame
+from hubbub.servers.websocket import deflated_frame, frame
 from hubbub.sockets import Function
 from hubbub.workers import Workers
 
@@ -190,7 +190,7 @@ class App:
                 return
             loop = self._loop = asyncio.get_running_loop()
             broker = brokers.create(self.broker_url)
-            self.hub = Hub(broker, loop, frame, self.complain)
+            self.hub = Hub(broker, loop, frame, self.complain, deflated_frame)
             self.eager, self.deadlines, self._workers = Eager(loop), Deadlines(loop), Workers()
             reception = self.reception
             reception.open(self.hub, self.eager, self.deadlines, self._workers)

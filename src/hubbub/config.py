@@ -70,6 +70,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     lane: Annotated[
         Literal["fast", "asgi"], Meta(title="fast or asgi", description="How WebSockets reach the application.")
     ] = "fast"
+    compression: Annotated[
+        bool, Meta(title="true or false", description="Compress the messages of WebSockets whose clients can.")
+    ] = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(title="debug, info, warning or error", description="The least that is logged."),

@@ -19,7 +19,7 @@ from hubbub.protocols.base import Line, Request
 from hubbub.protocols.base import Protocol as Conversation
 
 if TYPE_CHECKING:
-    from hubbub.hub import Topic
+    from hubbub.topics import Topic
 
 
 EASY = 65_536
@@ -39,6 +39,8 @@ class Carrier(Protocol):
     """It has enough to do: the client reads slower than it is written to."""
     wire: Callable[[bytes], None] | None
     """Takes WebSocket frames that are made already, where there is such a short cut."""
+    deflates: bool
+    """``wire`` takes compressed frames, too, as ``servers.websocket.deflated_frame`` makes them."""
 
     def write(self, frames: list[Frame]) -> None:
         """Send these, in this order."""
@@ -89,7 +91,7 @@ class Connection:
 
     __slots__ = (
         "__weakref__", "_bucket", "_carriers", "_eased", "_lingers", "_outbox", "_parting", "_questions", "_refused",
-        "_stalled", "calls", "client", "deadline", "desk", "ended", "id", "identity", "key", "memberships",
+        "_stalled", "calls", "client", "deadline", "deflates", "desk", "ended", "id", "identity", "key", "memberships",
         "protocol", "topics", "visit", "wire",
     )  # fmt: skip
 
@@ -106,6 +108,7 @@ class Connection:
         self.topics: list[Topic] = []
         self.calls: dict[int, asyncio.Future[Any]] | None = None
         self.wire: Callable[[bytes], None] | None = None
+        self.deflates = False
         self.visit: Any = None
         self._eased: asyncio.Future[None] | None = None
         self._carriers: dict[Line, Carrier] = {}
@@ -381,6 +384,7 @@ class Connection:
         wire = carrier.wire if free and carrier is not None else None
         if (wire is None) != (self.wire is None) or wire != self.wire:
             self.wire = wire
+            self.deflates = carrier is not None and carrier.deflates
             self.desk.regroup(self)
 
     def _watch(self) -> None:

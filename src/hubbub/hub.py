@@ -10,7 +10,7 @@ only the topic.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 
 from hubbub.brokers.base import Broker
 from hubbub.connection import Connection
@@ -18,104 +18,15 @@ from hubbub.envelope import PLAIN, Envelope, seal, unseal
 from hubbub.errors import Missed
 from hubbub.history import NOWHERE, Keep, Page, Position
 from hubbub.messages import Frame, Publication, event_and_payload
-from hubbub.protocols.base import Dialect
-
-Write = Callable[[bytes], None]
-
-
-class Item:
-    """One publication on its way: when in the tick, to whom not, and how it looks on each wire that asked."""
-
-    __slots__ = ("_frames", "envelope", "number", "publication")
-
-    def __init__(self, number: int, publication: Publication, envelope: Envelope) -> None:
-        self.number = number
-        self.publication = publication
-        self.envelope = envelope
-        self._frames: dict[Dialect, tuple[Frame, ...]] = {}
-
-    def frames(self, dialect: Dialect) -> tuple[Frame, ...]:
-        frames = self._frames.get(dialect)
-        if frames is None:
-            frames = self._frames[dialect] = dialect.encode(self.publication)
-        return frames
-
-
-class Group:
-    """The members of a topic who share a dialect. ``wires`` take joined bytes at once; ``others`` are asked."""
-
-    __slots__ = ("others", "wires")
-
-    def __init__(self) -> None:
-        self.wires: dict[Connection, Write] = {}
-        self.others: dict[Connection, None] = {}
-
-    def __len__(self) -> int:
-        return len(self.wires) + len(self.others)
-
-    def __contains__(self, connection: object) -> bool:
-        return connection in self.wires or connection in self.others
-
-
-class Topic:
-    """A topic with members here. ``held`` collects for those who are still joining; ``newcomers`` were let in during
-    this tick, after the item of that number. ``head`` is the log's, as far as this node has heard of it."""
-
-    __slots__ = ("groups", "head", "held", "name", "newcomers", "overflow", "pending", "ready")
-
-    def __init__(self, name: str, overflow: str) -> None:
-        self.name = name
-        self.overflow = overflow
-        self.groups: dict[Dialect, Group] = {}
-        self.pending: list[Item] = []
-        self.head: Position | None = None
-        self.held: dict[Connection, list[Item]] = {}
-        self.newcomers: dict[Connection, int] = {}
-        self.ready: asyncio.Task[None] | None = None
-        """The subscription at the broker, while it is under way."""
-
-    def __contains__(self, connection: Connection) -> bool:
-        group = self.groups.get(connection.protocol.dialect)
-        return group is not None and connection in group
-
-    def members(self) -> Iterable[Connection]:
-        for group in self.groups.values():
-            yield from group.wires
-            yield from group.others
-
-    def place(self, connection: Connection) -> None:
-        """Put it where its wire belongs."""
-        group = self.groups.get(connection.protocol.dialect)
-        if group is None:
-            group = self.groups[connection.protocol.dialect] = Group()
-        wire = connection.wire
-        if wire is None:
-            group.wires.pop(connection, None)
-            group.others[connection] = None
-        else:
-            group.others.pop(connection, None)
-            group.wires[connection] = wire
-
-    def remove(self, connection: Connection) -> None:
-        group = self.groups.get(connection.protocol.dialect)
-        if group is not None:
-            group.wires.pop(connection, None)
-            group.others.pop(connection, None)
-            if not group:
-                del self.groups[connection.protocol.dialect]
-
-    @property
-    def empty(self) -> bool:
-        return not self.groups and not self.held
-
+from hubbub.topics import Item, Topic, Write
 
 Part = tuple[int, tuple[Frame, ...], Topic | None, Item | None]
 """Frames for one connection: their place among all calls, and of which publication they are, if of one."""
 
 
 class Hub:
-    """The switchboard of one node. ``frame`` makes a WebSocket frame of a message; ``complain`` is told of a fault
-    that must not stop the others."""
+    """The switchboard of one node. ``frame`` makes a WebSocket frame of a message, ``deflate`` one for those who agreed
+    on compression; ``complain`` is told of a fault that must not stop the others."""
 
     def __init__(
         self,
@@ -123,12 +34,14 @@ class Hub:
         loop: asyncio.AbstractEventLoop,
         frame: Callable[[Frame], bytes],
         complain: Callable[[str, BaseException], None],
+        deflate: Callable[[Frame], bytes] | None = None,
     ) -> None:
         self.broker = broker
         broker.missed = self.missed
         self.topics: dict[str, Topic] = {}
         self._loop = loop
         self._frame = frame
+        self._deflate = deflate or frame
         self._complain = complain
         self._number = 0
         self._active: list[Topic] = []
@@ -318,7 +231,7 @@ class Hub:
         seen: set[Connection] = set()
         for topic in active:
             for group in topic.groups.values():
-                for members in (group.wires.keys(), group.others.keys()):
+                for members in (group.wires.keys(), group.deflating.keys(), group.others.keys()):
                     apart.update(seen.intersection(members))
                     seen.update(members)
 
@@ -337,14 +250,14 @@ class Hub:
 
     def _fan_out(self, topic: Topic, items: list[Item], apart: set[Connection]) -> None:
         for dialect, group in tuple(topic.groups.items()):
-            if group.wires:
-                frame = self._frame
-                joined = b"".join([frame(piece) for item in items for piece in item.frames(dialect)])
-                if apart:
-                    writes = [write for connection, write in group.wires.items() if connection not in apart]
-                else:
-                    writes = list(group.wires.values())
-                self._write_all(writes, joined)
+            for wires, frame in ((group.wires, self._frame), (group.deflating, self._deflate)):
+                if wires:
+                    joined = b"".join([frame(piece) for item in items for piece in item.frames(dialect)])
+                    if apart:
+                        writes = [write for connection, write in wires.items() if connection not in apart]
+                    else:
+                        writes = list(wires.values())
+                    self._write_all(writes, joined)
             if group.others:
                 parts: list[Part] = [(item.number, item.frames(dialect), topic, item) for item in items]
                 for connection in list(group.others):

@@ -93,6 +93,7 @@ class Poll:
     once = True
     full = False
     wire: Callable[[bytes], None] | None = None
+    deflates = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.body: asyncio.Future[bytes] = loop.create_future()
@@ -115,6 +116,7 @@ class Post:
     once = True
     full = False
     wire: Callable[[bytes], None] | None = None
+    deflates = False
 
     def write(self, frames: list[Frame]) -> None:
         """Its answer is the server's."""
@@ -131,6 +133,7 @@ class Queue:
 
     once = False
     wire: Callable[[bytes], None] | None = None
+    deflates = False
 
     def __init__(self, connection: Connection, line: Line) -> None:
         self.connection = connection

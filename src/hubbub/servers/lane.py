@@ -3,15 +3,13 @@
 uvicorn parses the request and hands it here with the transport (its ``ws=`` hook). From then on there is no ASGI, no
 task and no queue: bytes come in through ``data_received``, and leave by ``transport.write``, whose buffer is the
 outbox and whose ``pause_writing`` says that the client is slow. A WebSocket for a path that is not ours goes to
-uvicorn's own class.
+the class of the portable lane (``others``).
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
-
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from hubbub.connection import Connection
 from hubbub.errors import Conflict, HubbubError, ProtocolError
@@ -20,10 +18,20 @@ from hubbub.protocols.base import Line, Request, Response, refusal
 from hubbub.servers import carriers
 from hubbub.servers.asgi import read_query
 from hubbub.servers.carriers import PENDING, Host
+from hubbub.servers.deflate import WINDOW, Agreement, negotiate
 from hubbub.servers.handshake import Handshake, reject
 from hubbub.servers.proxies import Proxies
 from hubbub.servers.routes import Door
-from hubbub.servers.websocket import Close, FrameReader, Ping, close_frame, frame, ping_frame, pong_frame
+from hubbub.servers.websocket import (
+    Close,
+    FrameReader,
+    Ping,
+    close_frame,
+    deflated_frame,
+    frame,
+    ping_frame,
+    pong_frame,
+)
 
 SLICE = 16_384
 """Bytes that are read at once: what they inflate to is at most a thousand times as much."""
@@ -36,21 +44,31 @@ class Lane(asyncio.Protocol):
     """One WebSocket. What uvicorn calls it with, it keeps only as long as it needs it."""
 
     __slots__ = (
-        "_closing", "_connections", "_delegate", "_heard", "_held", "_host", "_loop", "_pinged", "_pings", "_proxies",
-        "_reader", "_unread", "connection", "deadline", "full", "transport", "wire",
+        "_closing", "_compression", "_connections", "_delegate", "_heard", "_held", "_host", "_loop", "_pinged",
+        "_pings", "_proxies", "_reader", "_unread", "connection", "deadline", "deflates", "full", "transport", "wire",
     )  # fmt: skip
 
     line: Line = "socket"
     once = False
 
     def __init__(
-        self, host: Host, proxies: Proxies, *, config: Any, server_state: Any, app_state: Any, _loop: Any = None
+        self,
+        host: Host,
+        proxies: Proxies,
+        others: Callable[..., asyncio.Protocol],
+        *,
+        compression: bool = True,
+        config: Any,
+        server_state: Any,
+        app_state: Any,
+        _loop: Any = None,
     ) -> None:
         self._host = host
         self._proxies = proxies
+        self._compression = compression
         self._loop = asyncio.get_running_loop()
         self._connections = server_state.connections
-        self._delegate: Callable[[], asyncio.Protocol] | None = lambda: WebSocketsSansIOProtocol(
+        self._delegate: Callable[[], asyncio.Protocol] | None = lambda: others(
             config=config, server_state=server_state, app_state=app_state
         )
         self._reader: FrameReader | None = None
@@ -61,6 +79,7 @@ class Lane(asyncio.Protocol):
         self._pings = False
         self._pinged = False
         self.full = False
+        self.deflates = False
         self.deadline: float | None = None
         self.transport: asyncio.Transport
         self.connection: Connection | None = None
@@ -104,10 +123,12 @@ class Lane(asyncio.Protocol):
             elif type(event) is Ping:
                 if not self._closing:
                     self.transport.write(pong_frame(event.payload))
+            # What was said before the end is answered before it: replies leave in this turn of the loop or at the
+            # beginning of the next, and then comes the end.
             elif type(event) is Close:
-                self._closed_by_client(event)
+                self._loop.call_soon(self._closed_by_client, event)
             elif isinstance(event, ProtocolError):
-                self._fail(event)
+                self._loop.call_soon(self._fail, event)
 
     def _receive(self, connection: Connection, message: Frame, now: float) -> None:
         try:
@@ -121,6 +142,8 @@ class Lane(asyncio.Protocol):
     def _fail(self, error: ProtocolError) -> None:
         """RFC 6455, section 7.1.7. Nothing that still comes can be read, so the client's Close is not waited for; but
         what it is still sending must be taken in, or it would be reset before it has read ours."""
+        if self.transport.is_closing():
+            return
         if self.connection is not None:
             self.connection.end(error, "protocol error")
         if self.transport.can_write_eof():
@@ -189,15 +212,19 @@ class Lane(asyncio.Protocol):
     def _accept(self, handshake: Handshake, door: Door, request: Request) -> None:
         host = self._host
         try:
+            agreement = self._negotiate(handshake)
             connection = carriers.admit(host, door, request)
         except HubbubError as error:
             self._reject(door.protocol.refuse(error, request))
             return
         self._delegate = None
         self._connections.add(self)
-        self._reader = FrameReader(host.limits.message, host.limits.fragments)
+        inflater = None if agreement is None else agreement.inflater()
+        self.deflates = agreement is not None and agreement.window >= WINDOW
+        self._reader = FrameReader(host.limits.message, host.limits.fragments, inflater)
         self.transport.set_write_buffer_limits(high=PENDING)
-        self.transport.write(handshake.accept(carriers.subprotocol(door.protocol, request.headers)))
+        extensions = None if agreement is None else agreement.header
+        self.transport.write(handshake.accept(carriers.subprotocol(door.protocol, request.headers), extensions))
         self.wire = self.transport.write
         now = self._loop.time()
         try:
@@ -213,6 +240,12 @@ class Lane(asyncio.Protocol):
             self.deadline = now + host.limits.heartbeat
             connection.desk.deadlines.watch(self)
 
+    def _negotiate(self, handshake: Handshake) -> Agreement | None:
+        """Whoever asks for a smaller window than we compress with may send compressed messages, and gets plain ones: so
+        all who get compressed ones get the same."""
+        offers = handshake.headers.get("sec-websocket-extensions")
+        return negotiate(offers) if offers and self._compression else None
+
     def _reject(self, response: Response) -> None:
         self._delegate = None
         self._closing = True
@@ -222,7 +255,8 @@ class Lane(asyncio.Protocol):
     # -- the connection's side -------------------------------------------------------------------------------------
 
     def write(self, frames: list[Frame]) -> None:
-        self.transport.write(frame(frames[0]) if len(frames) == 1 else b"".join(map(frame, frames)))
+        make = deflated_frame if self.deflates else frame
+        self.transport.write(make(frames[0]) if len(frames) == 1 else b"".join(map(make, frames)))
 
     def hold(self, on: bool) -> None:
         self._held = on
@@ -244,7 +278,8 @@ class Lane(asyncio.Protocol):
         if self._held:
             self.hold(False)  # for the client's Close
         self.wire = None
-        self.transport.write(b"".join(map(frame, frames)) + close_frame(code, reason))
+        make = deflated_frame if self.deflates else frame
+        self.transport.write(b"".join(map(make, frames)) + close_frame(code, reason))
         self._loop.call_later(FAREWELL, self.transport.abort)
 
     def tick(self, now: float) -> None:
@@ -265,6 +300,8 @@ class Lane(asyncio.Protocol):
             self.transport.abort()
 
     def _closed_by_client(self, event: Close) -> None:
+        if self.transport.is_closing():
+            return
         if not self._closing:
             self._closing = True
             self.transport.write(close_frame(event.code, ""))

@@ -12,9 +12,11 @@ import uvicorn
 
 from hubbub.config import Config
 from hubbub.errors import UsageError
+from hubbub.limits import Limits
 from hubbub.servers.carriers import Host
 from hubbub.servers.lane import Lane
 from hubbub.servers.proxies import Proxies
+from hubbub.servers.strict import StrictWebSocket
 
 BACKLOG = 4_096
 """Connections the kernel queues while the loop is busy: a reconnect storm comes within one round trip."""
@@ -39,12 +41,16 @@ def serve(app: Any, settings: Config, ready: Callable[[str], None] = lambda _: N
 
 def prepare(app: Any, settings: Config, ready: Callable[[str], None]) -> tuple["Server", socket.socket]:
     """A server that is ready to be started, and its listening socket. Raises as ``serve``."""
-    lane: Any = partial(Lane, app, Proxies(settings.forwarded_allow_ips)) if settings.lane == "fast" else "auto"
+    proxies = Proxies(settings.forwarded_allow_ips)
+    limits = getattr(app, "limits", None) or Limits()  # another application may be around ours
+    strict: Any = partial(StrictWebSocket, fragments=limits.fragments)
+    fast: Any = partial(Lane, app, proxies, strict, compression=settings.compression)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        ws=lane,
+        ws=fast if settings.lane == "fast" else strict,
+        ws_per_message_deflate=settings.compression,
         http="httptools",
         loop="asyncio",  # which loop runs is decided by ``loop_factory``
         lifespan="on",

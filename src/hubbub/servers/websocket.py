@@ -345,10 +345,17 @@ def binary_frame(payload: bytes) -> bytes:
     return _frame(FINAL_BINARY, payload)
 
 
+WORTHWHILE = 256
+"""Bytes from which a message is compressed. It costs 10 us to take a third off one of 256 bytes of JSON, and 7 us to
+take a sixth off one of 128, which fits into one packet with or without."""
+
+
 def deflated_frame(data: str | bytes, window: int = 15) -> bytes:
-    """A whole message, compressed if that makes it smaller, for clients with which permessage-deflate was agreed on
-    (see ``deflate.compress``)."""
+    """A whole message, compressed if it is worth it and that makes it smaller, for clients with which
+    permessage-deflate was agreed on (see ``deflate.compress``)."""
     opcode, payload = (FINAL_TEXT, data.encode()) if isinstance(data, str) else (FINAL_BINARY, data)
+    if len(payload) < WORTHWHILE:
+        return _frame(opcode, payload)
     body = compress(payload, window)
     return _frame(opcode | COMPRESSED, body) if len(body) < len(payload) else _frame(opcode, payload)
 

@@ -1,0 +1,113 @@
+"""Topics with members on this node, and how those are grouped: by what their wires take."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+
+from hubbub.connection import Connection
+from hubbub.envelope import Envelope
+from hubbub.history import Position
+from hubbub.messages import Frame, Publication
+from hubbub.protocols.base import Dialect
+
+Write = Callable[[bytes], None]
+
+
+class Item:
+    """One publication on its way: when in the tick, to whom not, and how it looks on each wire that asked."""
+
+    __slots__ = ("_frames", "envelope", "number", "publication")
+
+    def __init__(self, number: int, publication: Publication, envelope: Envelope) -> None:
+        self.number = number
+        self.publication = publication
+        self.envelope = envelope
+        self._frames: dict[Dialect, tuple[Frame, ...]] = {}
+
+    def frames(self, dialect: Dialect) -> tuple[Frame, ...]:
+        frames = self._frames.get(dialect)
+        if frames is None:
+            frames = self._frames[dialect] = dialect.encode(self.publication)
+        return frames
+
+
+class Group:
+    """The members of a topic who share a dialect. ``wires`` take joined bytes at once, ``deflating`` take compressed
+    ones; ``others`` are asked."""
+
+    __slots__ = ("deflating", "others", "wires")
+
+    def __init__(self) -> None:
+        self.wires: dict[Connection, Write] = {}
+        self.deflating: dict[Connection, Write] = {}
+        self.others: dict[Connection, None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.wires or self.deflating or self.others)
+
+    def __iter__(self) -> Iterator[Connection]:
+        yield from self.wires
+        yield from self.deflating
+        yield from self.others
+
+    def __contains__(self, connection: object) -> bool:
+        return connection in self.wires or connection in self.deflating or connection in self.others
+
+    def place(self, connection: Connection) -> None:
+        """Put it where its wire belongs."""
+        self.remove(connection)
+        wire = connection.wire
+        if wire is None:
+            self.others[connection] = None
+        elif connection.deflates:
+            self.deflating[connection] = wire
+        else:
+            self.wires[connection] = wire
+
+    def remove(self, connection: Connection) -> None:
+        self.wires.pop(connection, None)
+        self.deflating.pop(connection, None)
+        self.others.pop(connection, None)
+
+
+class Topic:
+    """A topic with members here. ``held`` collects for those who are still joining; ``newcomers`` were let in during
+    this tick, after the item of that number. ``head`` is the log's, as far as this node has heard of it."""
+
+    __slots__ = ("groups", "head", "held", "name", "newcomers", "overflow", "pending", "ready")
+
+    def __init__(self, name: str, overflow: str) -> None:
+        self.name = name
+        self.overflow = overflow
+        self.groups: dict[Dialect, Group] = {}
+        self.pending: list[Item] = []
+        self.head: Position | None = None
+        self.held: dict[Connection, list[Item]] = {}
+        self.newcomers: dict[Connection, int] = {}
+        self.ready: asyncio.Task[None] | None = None
+        """The subscription at the broker, while it is under way."""
+
+    def __contains__(self, connection: Connection) -> bool:
+        group = self.groups.get(connection.protocol.dialect)
+        return group is not None and connection in group
+
+    def members(self) -> Iterable[Connection]:
+        for group in self.groups.values():
+            yield from group
+
+    def place(self, connection: Connection) -> None:
+        """Put it where its wire belongs."""
+        group = self.groups.get(connection.protocol.dialect)
+        if group is None:
+            group = self.groups[connection.protocol.dialect] = Group()
+        group.place(connection)
+
+    def remove(self, connection: Connection) -> None:
+        group = self.groups.get(connection.protocol.dialect)
+        if group is not None:
+            group.remove(connection)
+            if not group:
+                del self.groups[connection.protocol.dialect]
+
+    @property
+    def empty(self) -> bool:
+        return not self.groups and not self.held
