@@ -2,7 +2,7 @@
 
 import pytest
 
-from hubbub.auth import Origins
+from hubbub.auth import Origins, origin_of
 from hubbub.errors import UsageError
 
 OWN = "chat.example"
@@ -56,3 +56,24 @@ def test_a_star_lets_everyone_in():
 def test_what_is_no_origin_is_the_developers_mistake(listed):
     with pytest.raises(UsageError):
         Origins([listed])
+
+
+@pytest.mark.parametrize(
+    ("headers", "origin"),
+    [
+        ({}, None),
+        ({"origin": "https://app.example"}, "https://app.example"),
+        ({"origin": "null", "sec-fetch-site": "cross-site", "referer": "https://app.example/"}, "null"),
+        ({"sec-fetch-site": "none", "referer": "https://app.example/"}, None),
+        ({"sec-fetch-site": "same-origin", "referer": "https://app.example/page"}, None),
+        ({"sec-fetch-site": "same-site", "referer": "https://app.example/page?x"}, "https://app.example"),
+        (
+            {"sec-fetch-site": "cross-site", "sec-fetch-dest": "script", "referer": "https://a.example/"},
+            "https://a.example",
+        ),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "iframe"}, "null"),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "document", "referer": "https://a.example/"}, None),
+    ],
+)
+def test_what_a_page_embeds_is_asked_by_that_page(headers, origin):
+    assert origin_of(headers) == origin

@@ -3,9 +3,12 @@
 A browser attaches the user's cookies to a WebSocket that any page opens, and no CORS rule stops it (CWE-1385,
 cross-site WebSocket hijacking). So one check serves every door: a request that carries an ``Origin`` comes from a
 page, and that page must be ours or on the list. Programs that are no browsers send no ``Origin`` and are let in.
+
+What a page embeds (a script, a frame) is fetched without an ``Origin``, and yet with cookies. Of that browsers say
+whether it crosses sites (https://www.w3.org/TR/fetch-metadata/), and the ``Referer`` says from where.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from hubbub.errors import UsageError
@@ -30,6 +33,16 @@ def _split(origin: str) -> tuple[str, str, int | None] | None:
     ):
         return None
     return parts.scheme, parts.hostname.rstrip("."), port or _DEFAULT_PORTS.get(parts.scheme)
+
+
+def origin_of(headers: Mapping[str, str]) -> str | None:
+    """The origin of the page that asks; None where no page of another origin does: a person may follow a link to us."""
+    origin = headers.get("origin")
+    if origin is not None or headers.get("sec-fetch-site") not in ("cross-site", "same-site"):
+        return origin
+    if headers.get("sec-fetch-dest") == "document":
+        return None
+    return "/".join(headers.get("referer", "null").split("/")[:3])
 
 
 class Origins:

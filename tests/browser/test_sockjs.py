@@ -116,5 +116,25 @@ async def test_every_transport_from_a_page_that_may_connect(elsewhere, open_url,
     await talk(visit, elsewhere, open_url, transport)
 
 
+@pytest.mark.parametrize("path", ["iframe.html", "0/abc/htmlfile?c=c"])
+async def test_a_page_that_may_not_connect_cannot_do_so_through_a_frame(elsewhere, url, visit, path):
+    page = await visit(elsewhere, known="403")
+    async with page.expect_response(f"**/sockjs/{path}") as answered:
+        await page.evaluate(
+            "(url) => document.body.appendChild(document.createElement('iframe')).src = url", f"{url}/sockjs/{path}"
+        )
+    assert (await answered.value).status == 403
+
+
+async def test_nor_through_a_script(elsewhere, url, visit):
+    page = await visit(elsewhere, known="403")
+    async with page.expect_response("**/jsonp*") as answered:
+        await page.evaluate(
+            "(url) => document.body.appendChild(document.createElement('script')).src = url",
+            f"{url}/sockjs/0/abc/jsonp?c=c",
+        )
+    assert (await answered.value).status == 403
+
+
 async def test_it_takes_the_best_by_itself(url, visit):
     await talk(visit, url, url, None)

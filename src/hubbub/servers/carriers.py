@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from hubbub.auth import Origins
+from hubbub.auth import Origins, origin_of
 from hubbub.connection import Connection
 from hubbub.errors import Forbidden, NotFound
 from hubbub.history import Position
@@ -61,10 +61,15 @@ class Host(Protocol):
 # -- who may come in --------------------------------------------------------------------------------------------------
 
 
+def check_origin(host: Host, request: Request) -> None:
+    """Raises Forbidden for what a page asks that may not."""
+    if not host.origins.allows(origin_of(request.headers), request.headers.get("host")):
+        raise Forbidden("pages of this origin may not connect")
+
+
 def admit(host: Host, door: Door, request: Request) -> Connection:
     """The client this request belongs to, known or new. Raises HubbubError: ``Conversation.refuse`` says it."""
-    if not host.origins.allows(request.headers.get("origin"), request.headers.get("host")):
-        raise Forbidden("pages of this origin may not connect")
+    check_origin(host, request)
     key = door.protocol.session(request)
     if key is None:
         return host.connect(door.protocol, request)

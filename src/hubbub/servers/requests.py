@@ -11,7 +11,7 @@ from hubbub.connection import Connection
 from hubbub.errors import HubbubError, TimedOut, TooBig, WrongMethod
 from hubbub.messages import Frame
 from hubbub.protocols.base import Request, Response
-from hubbub.servers.carriers import Host, Poll, Post, Queue, admit
+from hubbub.servers.carriers import Host, Poll, Post, Queue, admit, check_origin
 from hubbub.servers.routes import Door
 
 SLOWEST = 15.0
@@ -44,6 +44,7 @@ async def respond(host: Host, door: Door, incoming: Incoming) -> Response | None
         if route is None or route.line == "socket":
             return door.protocol.refuse(WrongMethod(door.methods), request)
         if route.line == "page":
+            check_origin(host, request)
             return door.protocol.page(request, host.session())
         if route.line == "post":
             return await post(host, door, incoming)
