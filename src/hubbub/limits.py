@@ -17,7 +17,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """WebSocket frames in one message: empty continuation frames cost no bytes, so they are counted."""
 
     packets: int = 1_000
-    """Engine.IO packets in one POST."""
+    """Engine.IO packets in one POST, SockJS messages in one frame."""
 
     attachments: int = 10
     """Binary attachments announced by one Socket.IO packet."""
