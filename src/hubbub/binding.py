@@ -25,6 +25,7 @@ from hubbub.shapes import FAULTS, Shape, explain, shape_of
 
 _MISSING = inspect.Parameter.empty
 _object = msgspec.json.Decoder(dict[str, Raw])
+_json = msgspec.json.Encoder()
 
 
 class Parameter:
@@ -208,6 +209,8 @@ def encode_result(value: object) -> bytes:
     """
     if value is None:
         return b"[]"
+    if type(value) is str:  # what most handlers return has no bytes inside to be looked for
+        return _json.encode((value,))
     return encode(value if type(value) is tuple else (value,))
 
 

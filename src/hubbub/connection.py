@@ -211,7 +211,7 @@ class Connection:
 
     def tell(self, message: Message) -> None:
         """Tell the client something, after all that it was told before."""
-        if isinstance(message, Reply) and isinstance(message.to.ref, Question):
+        if type(message) is Reply and type(message.to.ref) is Question:
             if not message.to.ref.done():
                 message.to.ref.set_result(message)
         elif not self.ended:

@@ -233,7 +233,7 @@ class EngineIO(Protocol):
         return (Send(TOPIC, "message", (data,)),)
 
     def _packet(self, packet: Frame, now: float) -> Sequence[Command]:
-        if isinstance(packet, bytes):
+        if type(packet) is bytes:
             return self.message(packet, now)
         kind = packet[:1]
         if kind == MESSAGE:

@@ -98,17 +98,14 @@ class SocketIO(EngineIO):
             self._expect(packet, len(data), now)
             return ()
         if kind == EVENT or kind == ACK:
-            return self._spoken(packet)
+            return self._spoken(packet) if place == JOINED else ()
         if kind == DISCONNECT:
             del self._places[namespace]
             return (Leave(topic_of(namespace)),) if place == JOINED else ()
         raise ProtocolError("a connect error from a client")
 
     def _spoken(self, packet: Packet) -> Sequence[Command]:
-        namespace = packet.namespace
-        if self._places.get(namespace) != JOINED:
-            return ()
-        topic = namespace[1:] or namespace
+        topic = topic_of(packet.namespace)
         if packet.type == EVENT:
             event, *arguments = packet.data
             return (Send(topic, event, arguments, packet.id),)
@@ -145,7 +142,7 @@ class SocketIO(EngineIO):
             return ()
         self._assembly = None
         self._settle()
-        return self._spoken(packet)
+        return self._spoken(packet) if self._places.get(packet.namespace) == JOINED else ()
 
     def _await_attachment(self, now: float) -> None:
         """A pong would have to wait behind the attachment, so it may take as long as a pong."""
@@ -155,6 +152,8 @@ class SocketIO(EngineIO):
     # -- what the client is told -------------------------------------------------------------------------------------
 
     def send(self, message: Message) -> tuple[Frame, ...]:
+        if type(message) is Reply and type(message.to) is Send:
+            return self._acknowledge(message, message.to)
         if isinstance(message, Push):
             body = noting(message.body, message.cursor, logged=False)
             return self._packets.event(namespace_of(message.topic), body, message.ref)
@@ -162,8 +161,6 @@ class SocketIO(EngineIO):
             namespace = namespace_of(message.topic)
             self._places[namespace] = LEFT
             return self._packets.notice(DISCONNECT, namespace)
-        if isinstance(message.to, Send):
-            return self._acknowledge(message, message.to)
         if isinstance(message.to, Join):
             return self._welcome(message, namespace_of(message.to.topic))
         return ()  # "No response is expected" to a DISCONNECT

@@ -117,6 +117,16 @@ _name = msgspec.json.Decoder(str)
 _json = msgspec.json.Encoder(enc_hook=lambda value: None)
 
 
+class _Simple(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """An event with one argument, as most are: understood in one call, not in three."""
+
+    name: str
+    argument: Raw
+
+
+_simple = msgspec.json.Decoder(_Simple)
+
+
 class TextPackets(Packets):
     """The default parser's form: a text, and a binary message for each attachment."""
 
@@ -128,6 +138,8 @@ class TextPackets(Packets):
         if head is None or not isinstance(data, str):
             raise ProtocolError("unknown packet type")
         digit, attachments, namespace, id = head.groups()
+        if digit == "2" and attachments is None:
+            return Packet(EVENT, namespace or "/", None if id is None else int(id), _event(data[head.end() :]))
         type = int(digit)
         if (attachments is not None) != (type >= BINARY_EVENT) or (id is not None and type < EVENT):
             raise ProtocolError("illegal attachments, or an id where none belongs")
@@ -175,6 +187,14 @@ def _payload(type: int, text: str) -> Any:
             raise ProtocolError("invalid payload")
         array[0] = _event_name(array[0])
     return array
+
+
+def _event(text: str) -> Any:
+    try:
+        event = _simple.decode(text)
+    except (ValueError, RecursionError):
+        return _payload(EVENT, text)
+    return [checked_event(event.name), event.argument]
 
 
 def _object(text: str) -> Raw:
