@@ -8,7 +8,7 @@ import asyncio
 from typing import Protocol
 
 from hubbub.connection import Connection
-from hubbub.errors import HubbubError, TimedOut, TooBig, WrongMethod
+from hubbub.errors import Conflict, HubbubError, TimedOut, TooBig, WrongMethod
 from hubbub.messages import Frame
 from hubbub.protocols.base import Request, Response
 from hubbub.servers.carriers import Host, Poll, Post, Queue, admit, check_origin
@@ -16,6 +16,10 @@ from hubbub.servers.routes import Door
 
 SLOWEST = 15.0
 """Seconds for a request's body. One of 1 MB at 64 kB/s, a poor line by any measure, takes as long."""
+
+
+SETTLE = 0.05
+"""Seconds in which the end of a request that was broken off is heard of, though the next one came with it."""
 
 
 class Incoming(Protocol):
@@ -63,7 +67,7 @@ async def poll(host: Host, door: Door, incoming: Incoming) -> Response | None:
     connection = admit(host, door, request)
     carrier = Poll(loop)
     try:
-        connection.attach(carrier, loop.time(), request)
+        await _attach(connection, carrier, request)
         if not carrier.body.done():
             await _first_of(carrier.body, incoming)
         return connection.protocol.answer("poll", carrier.body.result(), request) if carrier.body.done() else None
@@ -79,7 +83,7 @@ async def stream(host: Host, door: Door, incoming: Incoming) -> None:
     loop, request = asyncio.get_running_loop(), incoming.request
     connection = admit(host, door, request)
     carrier = Queue(connection, "stream")
-    connection.attach(carrier, loop.time(), request)
+    await _attach(connection, carrier, request)
     writer = asyncio.ensure_future(_write(connection, carrier, incoming))
     try:
         await _first_of(writer, incoming)
@@ -91,6 +95,16 @@ async def stream(host: Host, door: Door, incoming: Incoming) -> None:
         await asyncio.wait((writer,))
     if not writer.cancelled():
         writer.result()
+
+
+async def _attach(connection: Connection, carrier: Poll | Queue, request: Request) -> None:
+    """Raises as ``Connection.attach``, but not before a client that has just broken off is known to have done so."""
+    loop = asyncio.get_running_loop()
+    try:
+        connection.attach(carrier, loop.time(), request)
+    except Conflict:
+        await asyncio.sleep(SETTLE)
+        connection.attach(carrier, loop.time(), request)
 
 
 async def _write(connection: Connection, carrier: Queue, incoming: Incoming) -> None:
