@@ -1,7 +1,9 @@
 """Several nodes are one hub: topics, their order, calls, and sending away, over a broker that joins them."""
 
 import asyncio
+import itertools
 import json
+import threading
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -79,11 +81,11 @@ class Client:
 
 
 @asynccontextmanager
-async def client(url, topic, **params):
+async def client(url, topic, after=None, **params):
     async with connect(url.replace("http", "ws", 1) + "/hubbub/websocket", subprotocols=["hubbub.json"]) as socket:
         one = Client(socket)
         reading = asyncio.create_task(one.read())
-        reply = await one.ask({"join": topic, "params": params}, "join")
+        reply = one.joined = await one.ask({"join": topic, "params": params, "after": after}, "join")
         assert reply["ok"], reply
         one.id = one.told[0]["welcome"]
         yield one
@@ -127,6 +129,79 @@ async def test_what_is_not_kept_reaches_all_nodes_too(two):
         await ada.ask({"send": "brief:1", "event": "say", "payload": "hi"}, 1)
         for one in (ada, bob):
             await one.until(lambda one=one: one.heard == [("hi", None)])
+
+
+async def test_who_comes_back_on_another_node_missed_nothing(two):
+    (app, here), (_, there) = two
+    async with client(here, "room:1") as ada:
+        for n in range(5):
+            await ada.ask({"send": "room:1", "event": "say", "payload": f"{n}"}, n)
+        await ada.until(lambda: len(ada.heard) == 5)
+        seen = ada.heard[2]
+    enough = threading.Event()
+    speaking = asyncio.create_task(asyncio.to_thread(speak, app, "room:1", enough))
+    for _ in range(10):
+        _, position = seen
+        first = int(position.rpartition(":")[2])
+        async with client(there, "room:1", after=position) as ada:
+            assert ada.joined["recovered"] is True
+            await ada.until(lambda ada=ada: len(ada.heard) >= 20)
+            texts = [text for text, _ in ada.heard]
+            assert texts == [str(n) for n in range(first, first + len(texts))]
+            seen = ada.heard[-1]
+    enough.set()
+    await speaking
+
+
+def speak(app, topic, enough):
+    """Say 5, 6 and so on, in a thread, until it is enough."""
+    for n in itertools.count(5):
+        if enough.is_set():
+            return
+        app.publish(topic, "said", str(n))
+
+
+async def test_who_cannot_be_given_what_was_missed_is_told_so(redis_server):
+    with running(application(redis_server.url)) as url:
+        async with client(url, "room:1") as ada:
+            before = (await ada.ask({"send": "room:1", "event": "say", "payload": "hi"}, 1))["payload"]
+        redis_server.ask("FLUSHALL")
+        async with client(url, "room:1", after=before) as ada:
+            assert ada.joined["recovered"] is False
+            after = (await ada.ask({"send": "room:1", "event": "say", "payload": "new"}, 1))["payload"]
+            await ada.until(lambda: ada.heard == [("new", after)])
+
+
+async def test_a_send_that_is_tried_again_on_another_node_is_one_publication(two):
+    (_, here), (_, there) = two
+    say = {"send": "room:1", "event": "say", "payload": "once", "id": "the same"}
+    async with client(here, "room:1") as ada, client(there, "room:1") as bob:
+        replies = await asyncio.gather(*[one.ask(say, n) for n in range(5) for one in (ada, bob)])
+        (position,) = {reply["payload"] for reply in replies}
+        await ada.ask({"send": "room:1", "event": "say", "payload": "last"}, "last")
+        for one in (ada, bob):
+            await one.until(lambda one=one: len(one.heard) >= 2)
+            assert [text for text, _ in one.heard] == ["once", "last"]
+            assert one.heard[0][1] == position
+
+
+async def test_requests_are_refused_while_redis_is_away_and_clients_stay(redis_server, monkeypatch):
+    for name in ("redis_line", "redis_listener"):
+        monkeypatch.setattr(f"hubbub.brokers.{name}.PATIENCE", 0.3)
+    with running(application(redis_server.url)) as url:
+        async with client(url, "room:1") as ada:
+            redis_server.stop()
+            reply = await ada.ask({"send": "room:1", "event": "say", "payload": "lost"}, 1)
+            assert (reply["ok"], reply["error"]["code"]) == (False, "unavailable")
+            reply = await ada.ask({"join": "room:2", "params": {}}, 2)
+            assert (reply["ok"], reply["error"]["code"]) == (False, "unavailable")
+            redis_server.start()
+            reply = {"ok": False}
+            for n in itertools.count(3):
+                reply = await ada.ask({"join": "room:2", "params": {}}, n)
+                if reply["ok"]:
+                    break
+            assert ada.ended is None
 
 
 async def test_the_application_publishes_on_all_nodes(two):

@@ -365,6 +365,19 @@ class ReordersForOtherNodes(Joined):
                 node.local(topic, data, position)
 
 
+class LagsBehindItsPages(Joined):
+    """Other nodes hear a turn of the loop later, but can read at once."""
+
+    found = "a page was ahead of the deliveries"
+
+    def _spread(self, topic, data, position):
+        for node in self.nodes:
+            if topic in node.topics and topic == "page":
+                asyncio.get_running_loop().call_later(0.01, node.local, topic, data, position)
+            elif topic in node.topics:
+                node.local(topic, data, position)
+
+
 SOUND = (Durable, Joined)
 BROKEN = [
     broker

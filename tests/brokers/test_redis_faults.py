@@ -101,6 +101,49 @@ async def test_a_subscriber_that_redis_cut_off_is_filled_up(redis, tmp_path):
         server.kill()
 
 
+@pytest.mark.parametrize("late", [0.02, 0.5])
+async def test_a_page_waits_for_a_line_that_is_late(redis, redis_url, late):
+    """What is in a page was delivered before, and does not come again."""
+    speaker, hearer = await redis(redis_url), await redis(redis_url, "chat")
+    heard, loop = hearer._listener._heard, asyncio.get_running_loop()
+    hearer._listener._heard = lambda *message: loop.call_later(late, heard, *message)
+    for n in range(5):
+        head = await speaker.publish("chat", b"%d" % n, DAY)
+        page = await hearer.read("chat", limit=0)
+        assert page.position == head
+        assert hearer.heard.publications[-1] == ("chat", b"%d" % n, head)
+    await asyncio.sleep(late)
+    await hearer._listener.catch_up()
+    assert hearer.heard.of() == numbers(range(5))
+
+
+async def test_a_page_that_waits_in_vain_is_refused(redis, redis_server):
+    node = await redis(redis_server.url, "chat")
+    node._listener._heard = lambda *message: None
+    await node.publish("chat", b"1", DAY)
+    reading = asyncio.create_task(node.read("chat"))
+    await asyncio.sleep(0.01)
+    redis_server.stop()
+    with pytest.raises(BrokerError):
+        await reading
+
+
+async def test_who_subscribes_twice_at_once_hears_once(redis, redis_url):
+    speaker, hearer = await redis(redis_url), await redis(redis_url)
+    for n in range(10):
+        await speaker.publish("chat", b"old %d" % n, DAY)
+    for n in range(20):
+        subscribed = [asyncio.create_task(hearer.subscribe("chat")) for _ in range(3)]
+        await asyncio.sleep(0)
+        await hearer.unsubscribe("chat")
+        subscribed += [asyncio.create_task(hearer.subscribe("chat")) for _ in range(2)]
+        await asyncio.gather(*subscribed, return_exceptions=True)
+        await speaker.publish("chat", b"%d" % n, DAY)
+        await hearer.heard.until(lambda n=n: b"%d" % n in hearer.heard.of())
+    assert hearer.heard.of() == numbers(range(20))
+    assert hearer.heard.missed == []
+
+
 # -- servers that stop ----------------------------------------------------------------------------------------------
 
 
@@ -263,6 +306,26 @@ async def test_who_publishes_while_redis_is_away_is_refused_in_time(redis, redis
     assert "Redis is unavailable" in told
     assert "Redis is there again" in told
     assert len(told) < 10  # once a line, not once an attempt
+
+
+async def test_what_may_have_been_done_is_not_done_again(redis, redis_server, monkeypatch):
+    """A server that takes longer than anybody waits does it all the same."""
+    monkeypatch.setattr("hubbub.brokers.redis_line.PATIENCE", 0.3)
+    node = await redis(redis_server.url)
+    first = await node.publish("chat", b"first", DAY)
+    redis_server.pause()
+    unsure = [node.publish("chat", b"unsure %d" % n, DAY) for n in range(10)]
+    for result in unsure:
+        with pytest.raises(BrokerError, match="not known"):
+            await result
+    redis_server.resume()
+    sure = await insist(node, b"sure")
+    assert await node.publish("chat", b"sure", DAY, id="sure") == sure
+    log = await log_of(node)
+    assert len(log) == len(set(log))
+    assert log[0] == b"first"
+    assert log[-1] == b"sure"
+    assert sure.epoch == first.epoch
 
 
 async def test_what_may_wait_has_an_end(redis, redis_server, monkeypatch):

@@ -5,7 +5,8 @@ A new broker is one file that passes ``hubbub.testing.contracts.check_broker``.
 Rules:
 
 1. Append and send are one act. A publication on a kept topic is delivered after its log has it, and in the order of
-   offsets; it is delivered on every node that subscribed, the publishing one included.
+   offsets; it is delivered on every node that subscribed, the publishing one included. There no page that ``read``
+   gives shows it earlier: what is in a page does not come again.
 2. The call to ``publish`` fixes the order; awaiting its result only waits for the log. What one caller publishes on
    one topic is delivered in the order of its calls.
 3. Offsets count 1, 2, 3 ... without holes. The epoch changes whenever the past may not be what it was.

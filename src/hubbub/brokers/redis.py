@@ -22,7 +22,7 @@ from typing import Any
 from hubbub.brokers.base import Broker, Deliver, Done
 from hubbub.brokers.epochs import new_epoch
 from hubbub.brokers.redis_cluster import Cluster, ClusterLines
-from hubbub.brokers.redis_ears import UNBORN, Ears
+from hubbub.brokers.redis_ears import UNBORN, Ear, Ears
 from hubbub.brokers.redis_life import Lives
 from hubbub.brokers.redis_line import FAULTS, Ask, Line, sentence
 from hubbub.brokers.redis_listener import Listener
@@ -102,13 +102,22 @@ class RedisBroker(Broker):
     async def subscribe(self, topic: str) -> None:
         self._check_running()
         _encode(topic)
-        ear = self._ears.listen(topic)
+        ear = self._ears.topics.get(topic)
+        if ear is None:
+            ear = self._ears.topics[topic] = Ear()
+            ear.ready = asyncio.get_running_loop().create_task(self._subscribe(topic, ear))
+        if ear.ready is not None:
+            await asyncio.shield(ear.ready)
+
+    async def _subscribe(self, topic: str, ear: Ear) -> None:
+        """Look where the log is, hear what follows, and look again, for what came between."""
         try:
             head = await self._look(topic)
             if self._ears.topics.get(topic) is ear:
-                ear.last = head
+                self._ears.begin(topic, ear, head)
                 await self._listener.subscribe(self._channel_of(topic))
                 await self._ears.check(topic)
+                ear.ready = None
         except BrokerError:
             if self._ears.topics.get(topic) is ear:
                 await self.unsubscribe(topic)
@@ -137,6 +146,11 @@ class RedisBroker(Broker):
     async def read(
         self, topic: str, *, after: Position | None = None, before: Position | None = None, limit: int = 1_000
     ) -> Page:
+        page = await self._fetch(topic, after, before, limit)
+        await self._ears.reach(topic, page.position)
+        return page
+
+    async def _fetch(self, topic: str, after: Position | None, before: Position | None, limit: int) -> Page:
         cursors = (*_cursor(after), *_cursor(before))
         shard = self._shard(topic)
         reply = await self._ask(
@@ -184,7 +198,7 @@ class RedisBroker(Broker):
         return Position(reply[0].decode(), reply[1]) if reply else UNBORN
 
     async def _read_after(self, topic: str, after: Position | None, limit: int) -> Page:
-        return await self.read(topic, after=after, limit=limit)
+        return await self._fetch(topic, after, None, limit)
 
     # -- names -----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ the log has no longer is said to be missed.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from hubbub.brokers.base import Deliver
 from hubbub.errors import BrokerError
@@ -20,6 +21,9 @@ WAITING = 1_000
 """Publications of a topic that may wait until a gap before them is filled. The log has them too; only what is not kept
 is lost beyond that."""
 
+SOON = 0.05
+"""Seconds in which what is in the log comes by itself, if it comes."""
+
 UNBORN = Position("", 0)
 """Where one is in a topic that had no log when it was asked."""
 
@@ -27,15 +31,38 @@ UNBORN = Position("", 0)
 class Ear:
     """A subscribed topic."""
 
-    __slots__ = ("fill", "last", "sure", "waiting")
+    __slots__ = ("begun", "fill", "last", "readers", "ready", "sure", "waiting")
 
     def __init__(self) -> None:
+        self.ready: asyncio.Task[None] | None = None
+        """The subscription, while it is under way."""
+        self.begun = False
+        """Whether ``last`` says where to go on."""
         self.last = UNBORN
         """The position that was delivered last, or where the log was when the subscription began."""
         self.sure = False
         """Whether everything since then was heard, as far as the line goes. It is not, after one has broken."""
         self.fill: asyncio.Task[None] | None = None
         self.waiting: list[tuple[bytes, Position]] = []
+        self.readers: list[tuple[Position, asyncio.Future[None]]] = []
+        """Who has read so far, and may say so when it has been delivered."""
+
+    def reached(self, position: Position) -> bool:
+        return self.last.epoch == position.epoch and self.last.offset >= position.offset
+
+    def tell_readers(self, error: BrokerError | None = None, *, all: bool = False) -> None:
+        """Let those go on for whom enough was delivered."""
+        rest = []
+        for position, future in self.readers:
+            if not (all or error or self.reached(position)):
+                rest.append((position, future))
+            elif future.done():
+                continue
+            elif error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(BrokerError(error.reason))
+        self.readers = rest
 
 
 class Ears:
@@ -56,11 +83,23 @@ class Ears:
         self._read = read
         self._complain = complain
 
-    def listen(self, topic: str) -> Ear:
-        """Begin anew with this topic."""
-        self.forget(topic)
-        ear = self.topics[topic] = Ear()
-        return ear
+    def begin(self, topic: str, ear: Ear, head: Position) -> None:
+        """What comes after ``head`` is to be heard."""
+        ear.last, ear.begun = head, True
+
+    async def reach(self, topic: str, position: Position) -> None:
+        """Come back when everything up to there was delivered here. Raises BrokerError."""
+        ear = self.topics.get(topic)
+        if ear is None or not ear.begun or not position.offset or ear.reached(position):
+            return
+        future = asyncio.get_running_loop().create_future()
+        ear.readers.append((position, future))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SOON):
+                await asyncio.shield(future)
+        if not future.done() and ear.fill is None and self.topics.get(topic) is ear:
+            self._begin(topic, ear)
+        await future
 
     async def filled(self) -> None:
         """Come back when no gap is being filled."""
@@ -73,8 +112,11 @@ class Ears:
 
     def forget(self, topic: str) -> None:
         ear = self.topics.pop(topic, None)
-        if ear is not None and ear.fill is not None:
+        if ear is None:
+            return
+        if ear.fill is not None:
             ear.fill.cancel()
+        ear.tell_readers(all=True)
 
     def doubt(self) -> None:
         """The line has broken: who knows what was said meanwhile."""
@@ -90,9 +132,13 @@ class Ears:
             self._wait(ear, data, position)
         elif not position:
             self._deliver(topic, data, position)
+        elif not ear.begun:
+            return  # the check at its beginning finds it
         elif self._follows(ear, position):
             ear.last = position
             self._deliver(topic, data, position)
+            if ear.readers:
+                ear.tell_readers()
         elif position.epoch != ear.last.epoch or position.offset > ear.last.offset:
             self._wait(ear, data, position)
             self._begin(topic, ear)
@@ -100,7 +146,7 @@ class Ears:
     async def check(self, topic: str) -> None:
         """See whether the log is further than what was heard. Raises BrokerError when it cannot be asked."""
         ear = self.topics.get(topic)
-        if ear is None or ear.fill is not None:
+        if ear is None or ear.fill is not None or not ear.begun:
             return
         before = ear.last
         head = await self._look(topic)
@@ -143,11 +189,14 @@ class Ears:
                 if ear.last is before:  # the log does not have what was said to be in it
                     self._skip(topic, ear)
             ear.sure = True
-        except BrokerError:  # the line is broken again; the next one checks again
+            ear.tell_readers(all=True)
+        except BrokerError as error:  # the line is broken again; the next one checks again
             ear.waiting.clear()
             ear.sure = False
+            ear.tell_readers(error)
         except Exception as error:
             self._complain(f"a gap in {topic} could not be filled", error)
+            ear.tell_readers(BrokerError("a gap could not be filled"))
         finally:
             ear.fill = None
 

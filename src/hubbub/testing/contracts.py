@@ -8,7 +8,7 @@ Protocols are checked by ``hubbub.testing.conversations``.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from hubbub.brokers.base import Broker
 from hubbub.history import NOWHERE, Keep, Page, Position
@@ -43,8 +43,8 @@ async def check_broker(
     kind = make()
     if kind.durable or kind.distributed:
         assert reopen is not None, "a durable or distributed broker is checked with reopen="
-    between = [_joins_nodes, _settles_races_between_nodes]
-    for check in checks + [_survives] * kind.durable + between * kind.distributed:
+    checks += [_survives] * kind.durable + [_joins_nodes, _settles_races_between_nodes] * kind.distributed
+    for check in [*checks, _shows_what_was_delivered]:
         try:
             async with asyncio.timeout(patience):
                 await check(bench)
@@ -305,6 +305,21 @@ async def _promises_an_epoch(bench: Bench) -> None:
         await node.broker.publish("empty", b"1", KEEP)
         later = await node.broker.read("empty", after=page.position)
         assert later.complete and len(later.entries) == 1, "who saw an empty topic gets its first publication"
+
+
+async def _shows_what_was_delivered(bench: Bench) -> None:
+    broker = bench.make()
+    async with AsyncExitStack() as stack:
+        node = speaker = await stack.enter_async_context(bench.running("page", broker=broker))
+        if broker.distributed:
+            speaker = await stack.enter_async_context(bench.running(broker=bench.reopen(broker)))
+        for n in range(200):
+            result = speaker.broker.publish("page", b"%d" % n, KEEP)
+            if n % 5 == 0:
+                await asyncio.sleep(0)
+                page = await node.broker.read("page", limit=1)
+                assert page.position.offset <= len(node.of("page")), "rule 1: a page was ahead of the deliveries"
+        await result
 
 
 async def _begins_a_new_life(bench: Bench) -> None:
