@@ -26,6 +26,11 @@ class Chat(Channel):
         await self.publish("said", text)
 """
 
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as a shell starts what it leaves in the background: and so would
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # all processes of these tests be deaf to Ctrl-C
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -32,7 +32,7 @@ IMPORTS = {
     "silent.py": ("raise ValueError", r"silent\.py:1: ValueError\."),
     "lines.py": ("raise ValueError('one\\ntwo')", r"lines\.py:1: ValueError: one\."),
     "leaves.py": ("import sys\nsys.exit(0)", r"leaves\.py:2 ends the process when it is imported; .*"),
-    "binary.py": ("\0", r"binary(\.py)?:1: source code .* null bytes\."),
+    "binary.py": ("\0", r"binary(\.py)?:(1:| ValueError:) source code .* null bytes\."),
     "pattern.py": (
         "from hubbub import App, Channel\napp = App()\n@app.channel('room:{a b}')\nclass Chat(Channel): ...",
         r"pattern\.py:3: .*",
