@@ -26,10 +26,9 @@ class Chat(Channel):
         await self.publish("said", text)
 """
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as a shell starts what it leaves in the background: and so would
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # all processes of these tests be deaf to Ctrl-C
+# A shell lets what it starts in the background ignore Ctrl-C, and processes inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
