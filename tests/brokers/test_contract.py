@@ -2,8 +2,12 @@
 
 import itertools
 
+import pytest
+
 from hubbub.brokers import create
 from hubbub.testing.contracts import check_broker
+
+from ..redis_server import RedisServer, redis, valkey
 
 
 async def test_memory():
@@ -18,9 +22,14 @@ async def test_sqlite(tmp_path):
     )
 
 
-async def test_redis(shared_redis):
+@pytest.mark.parametrize("binary", [valkey, redis])
+async def test_redis(binary, tmp_path):
+    server = RedisServer(tmp_path, binary()).start()
     numbers = itertools.count()
-    await check_broker(
-        lambda: create(f"{shared_redis.url}?prefix=contract{next(numbers)}"),
-        reopen=lambda broker: create(broker.url),
-    )
+    try:
+        await check_broker(
+            lambda: create(f"{server.url}?prefix=contract{next(numbers)}"),
+            reopen=lambda broker: create(broker.url),
+        )
+    finally:
+        server.kill()

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 
 import pytest
 
@@ -31,6 +32,17 @@ async def insist(broker, data, topic="chat"):
                 return await broker.publish(topic, data, DAY, id=data.decode())
             except BrokerError:
                 await asyncio.sleep(0.05)
+
+
+def written(server):
+    """How far its replication is."""
+    return re.search(r"master_repl_offset:(\d+)", server.ask("INFO", "replication"))[1]
+
+
+async def settle(true):
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(true):  # noqa: ASYNC110 (another process tells of no event)
+            await asyncio.sleep(0.05)
 
 
 async def test_a_cluster_keeps_the_contract(cluster):
@@ -82,7 +94,7 @@ async def test_a_node_of_a_cluster_that_dies_is_replaced(redis, cluster):
     await other.subscribe(topic)
     for n in range(20):
         await insist(node, b"%d" % n, topic)
-    first.ask("WAIT", 1, 1000)
+    await settle(lambda: written(first) == written(cluster.nodes[3]))
     first.kill()
     for n in range(20, 40):
         last = await insist((node, other)[n % 2], b"%d" % n, topic)
@@ -124,12 +136,6 @@ def watched(tmp_path):
             server.kill()
 
 
-async def settle(true):
-    async with asyncio.timeout(20):
-        while not await asyncio.to_thread(true):  # noqa: ASYNC110 (another process tells of no event)
-            await asyncio.sleep(0.05)
-
-
 async def test_a_failover_that_loses_nothing_changes_nothing(redis, watched):
     primary, replica, sentinel = watched
     await settle(lambda: "slaves=1" in sentinel.ask("INFO", "sentinel"))
@@ -138,7 +144,7 @@ async def test_a_failover_that_loses_nothing_changes_nothing(redis, watched):
     node, other = await redis(url, "chat"), await redis(url, "chat")
     for n in range(20):
         first = await node.publish("chat", b"%d" % n, DAY)
-    primary.ask("WAIT", 1, 1000)
+    await settle(lambda: written(primary) == written(replica))
     primary.kill()
     for n in range(20, 40):
         last = await insist((node, other)[n % 2], b"%d" % n)

@@ -25,7 +25,7 @@ local function greet(seen, generation, total, fresh)
     local of = call('HMGET', life, 'run', 'generation', 'total', 'taken', 'born')
     if not of[1] then
         call('HSET', life, 'run', run, 'born', run, 'generation', fresh, 'total', 0, 'taken', 0)
-        return {fresh, 0}
+        return {fresh, 0, run}
     end
     local has, taken = tonumber(of[3]), tonumber(of[4])
     local doubt
@@ -40,9 +40,9 @@ local function greet(seen, generation, total, fresh)
     end
     if doubt then
         call('HSET', life, 'generation', fresh, 'born', run)
-        return {fresh, has}
+        return {fresh, has, run}
     end
-    return {of[2], has}
+    return {of[2], has, run}
 end
 
 if act == 'greet' then return greet(ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]) end
@@ -100,7 +100,7 @@ if act == 'append' then
     local known = id and call('GET', id)
     if known then
         local epoch, offset = string.match(known, '(%S+) (%d+)')
-        return {epoch, tonumber(offset), 0}
+        return {epoch, tonumber(offset), 0, run}
     end
     local of = open(fresh) or begin(fresh)
     local offset, time = of.offset + 1, now(of.time)
@@ -122,8 +122,8 @@ if act == 'append' then
     end
     if id then call('SET', id, of.epoch .. ' ' .. offset, 'PX', WINDOW) end
     local total = call('HINCRBY', life, 'total', 1)
-    call('PUBLISH', channel, '1 ' .. of.epoch .. ' ' .. offset .. ' ' .. total .. '\n' .. data)
-    return {of.epoch, offset, total}
+    call('PUBLISH', channel, '1 ' .. of.epoch .. ' ' .. offset .. ' ' .. total .. ' ' .. run .. '\n' .. data)
+    return {of.epoch, offset, total, run}
 end
 
 if act == 'look' then        -- where the head is, which lives on while somebody listens; nothing when there is none

@@ -64,7 +64,7 @@ class RedisBroker(Broker):
         self._reader: Line | ClusterLines
         self._listener: Listener
         self._ears: Ears
-        self._beating: asyncio.Task[None]
+        self._tasks: list[asyncio.Task[None]]
 
     async def start(self, deliver: Deliver) -> None:
         if self._place.kind == "cluster":
@@ -75,7 +75,8 @@ class RedisBroker(Broker):
         self._writer, self._reader = self._line(), self._line()
         self._listener = Listener(self._place, self._lives, self._heard, self._ears.doubt, self._mended)
         self._mend = asyncio.Event()
-        self._beating = asyncio.get_running_loop().create_task(self._beat())
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._beat()), loop.create_task(self._watch())]
         self._running = True
 
     def _line(self) -> Line | ClusterLines:
@@ -93,8 +94,9 @@ class RedisBroker(Broker):
             await self._ears.filled()
         except BrokerError:
             pass  # the line is broken: the other nodes have it all, and nobody here is left
-        self._beating.cancel()
-        await asyncio.wait([self._beating])
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
         self._ears.close()
         await self._listener.close()
         await self._reader.close()
@@ -181,8 +183,8 @@ class RedisBroker(Broker):
             if not result.done():
                 result.set_exception(reply)
             return
-        epoch, offset, total = reply
-        self._lives.saw(shard, total)
+        epoch, offset, total, run_id = reply
+        self._lives.saw(shard, total, run_id)
         if not result.done():
             result.set_result(Position(epoch.decode(), offset))
 
@@ -233,7 +235,8 @@ class RedisBroker(Broker):
     # -- what comes ------------------------------------------------------------------------------------------------
 
     def _heard(self, channel: bytes, message: bytes) -> None:
-        """A message is 1 and, of a kept topic, epoch, offset and the shard's total; then a line's end and the data."""
+        """A message is 1 and, of a kept topic, epoch, offset, and the shard's total as its server
+        counts; then a line's end and the data."""
         topic = channel.decode()[len(self._channel) :]
         head, end, data = message.partition(b"\n")
         fields = head.split(b" ")
@@ -243,9 +246,9 @@ class RedisBroker(Broker):
             if len(fields) == 1:
                 position = NOWHERE
             else:
-                _, epoch, offset, total = fields
+                _, epoch, offset, total, run_id = fields
                 position = Position(epoch.decode(), int(offset))
-                self._lives.saw(self._shard(topic), int(total))
+                self._lives.saw(self._shard(topic), int(total), run_id)
         except ValueError as error:
             _complain(f"dropped a message on {topic} that nobody here wrote", error)
             return
@@ -267,26 +270,35 @@ class RedisBroker(Broker):
     # -- being alive -----------------------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
-        """Refuse what waited too long, see whether the lines are alive, and whether every topic was heard."""
-        round_: Iterator[str] = iter(())
+        """Refuse what has waited too long, and see whether the listener is alive."""
+        while True:
+            await asyncio.sleep(BEAT)
+            try:
+                self._writer.expire()
+                self._reader.expire()
+                await self._listener.beat()
+            except Exception as error:
+                _complain("a beat failed", error)
+
+    async def _watch(self) -> None:
+        """See whether Redis has all that it had, and whether every topic was heard: those that are in doubt at once,
+        the others in turn."""
+        turn: Iterator[str] = iter(())
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(BEAT):
                     await self._mend.wait()
             self._mend.clear()
             try:
-                self._writer.expire()
-                self._reader.expire()
-                await self._listener.beat()
                 topics = [topic for topic, ear in self._ears.topics.items() if not ear.sure]
-                some = list(islice(round_, len(self._ears.topics) // ROUND + 1))
+                some = list(islice(turn, len(self._ears.topics) // ROUND + 1))
                 if not some:
-                    round_ = iter(list(self._ears.topics))
+                    turn = iter(list(self._ears.topics))
                 await self._look_after([*topics, *some])
             except BrokerError:
-                pass  # it said so itself
+                pass  # the line said so itself
             except Exception as error:
-                _complain("a beat failed", error)
+                _complain("a look at all topics failed", error)
 
     async def _look_after(self, topics: Sequence[str]) -> None:
         await asyncio.gather(*[self._greet(shard) for shard in range(self._place.shards)])

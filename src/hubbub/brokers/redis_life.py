@@ -25,7 +25,7 @@ class Life:
     __slots__ = ("generation", "run_id", "total")
 
     def __init__(self) -> None:
-        self.run_id = ""
+        self.run_id = b""
         self.generation = ""
         self.total = 0
 
@@ -55,26 +55,27 @@ class Lives:
             reply = await ask(
                 connection, "EVALSHA", self.script, 1, self._key(shard), "greet", run_id, *self.memory(shard)
             )
-            self.learn(shard, reply, run_id)
+            self.learn(shard, reply)
         return run_id
 
-    def memory(self, shard: int) -> tuple[str, str, int, str]:
+    def memory(self, shard: int) -> tuple[bytes, str, int, str]:
         """What to greet with."""
         life = self._lives.get(shard) or Life()
         return life.run_id, life.generation, life.total, new_epoch()
 
-    def learn(self, shard: int, reply: tuple[bytes, int], run_id: str | None = None) -> None:
+    def learn(self, shard: int, reply: tuple[bytes, int, bytes]) -> None:
         """What the server answered."""
         life = self._lives.setdefault(shard, Life())
         generation, before = reply[0].decode(), life.generation
-        life.generation, life.total = generation, reply[1]
-        if run_id is not None:
-            life.run_id = run_id
+        same = life.run_id == reply[2] and before == generation
+        life.total = max(life.total, reply[1]) if same else reply[1]  # something newer may have come meanwhile
+        life.generation, life.run_id = generation, reply[2]
         if before and before != generation:
             self._renewed(shard)
 
-    def saw(self, shard: int, total: int) -> None:
-        """There have been so many publications."""
+    def saw(self, shard: int, total: int, run_id: bytes) -> None:
+        """There have been so many publications. Of a server that was not greeted this proves nothing: its count goes
+        on from where we have yet to say that it is too low."""
         life = self._lives.get(shard)
-        if life is not None and life.total < total:
+        if life is not None and life.total < total and life.run_id == run_id:
             life.total = total

@@ -241,10 +241,11 @@ class Line:
 
     def _judge(self, ask: Ask, error: ResponseError, later: list[Ask]) -> ResponseError | None:
         """Settle what was refused; give the error back when the line must begin anew."""
-        if isinstance(error, AWAY) or str(error).startswith(("BUSY", "LIFE")):
+        text = str(error)  # Redis 6 tells what a script ran into in a sentence of its own
+        if isinstance(error, AWAY) or text.startswith(("BUSY", "LIFE")) or "-READONLY" in text:
             later.append(ask)
             return error
-        ask.settle(BrokerError(f"Redis refused it: {error}"))
+        ask.settle(BrokerError(f"Redis refused it: {text}"))
         return None
 
 

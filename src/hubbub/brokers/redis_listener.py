@@ -48,7 +48,8 @@ class Listener:
         """How many of our subscriptions to a channel were not confirmed yet: only the last one's word counts."""
         self._pongs: dict[bytes, asyncio.Future[None]] = {}
         self._loop = asyncio.get_running_loop()
-        self._alive = self._loop.time()
+        self._pinged: float | None = None
+        """Since when a sign of life is awaited."""
         self._task = self._loop.create_task(self._run())
 
     async def subscribe(self, channel: bytes) -> None:
@@ -94,10 +95,11 @@ class Listener:
         connection, now = self._connection, self._loop.time()
         if connection is None:
             return
-        if now - self._alive > PATIENCE:
-            await connection.disconnect(nowait=True)
-        else:
+        if self._pinged is None:
+            self._pinged = now
             await self._send(connection, "PING")
+        elif now - self._pinged > PATIENCE:
+            await connection.disconnect(nowait=True)
 
     async def close(self) -> None:
         self._task.cancel()
@@ -135,7 +137,7 @@ class Listener:
 
     async def _resume(self, connection: Connection) -> None:
         """Subscribe to all channels, and hear what they say meanwhile."""
-        self._alive = self._loop.time()
+        self._pinged = None
         self._connection = connection
         channels = [HOME, *self._channels]
         for start in range(0, len(channels), CHUNK):
@@ -161,7 +163,7 @@ class Listener:
         self._broken()
 
     def _take(self, reply: Sequence[bytes]) -> None:
-        self._alive = self._loop.time()
+        self._pinged = None
         kind = reply[0]
         if kind == b"message":
             self._heard(reply[1], reply[2])
