@@ -52,7 +52,7 @@ STATIC = Path(__file__).parent / "static"
 class App:
     """A real-time application, and an ASGI application: run it with ``hubbub run module:app``, mount it, or both.
 
-    ``broker``: where topics live, as a URL: ``memory://`` or ``sqlite:///chat.db``.
+    ``broker``: where topics live, as a URL: ``memory://``, ``sqlite:///chat.db`` or ``redis://host:6379/0``.
     ``pages``: a folder of web pages to serve.
     ``fallback``: the ASGI application that gets every request that is not ours.
     ``origins``: pages of other hosts that may connect, such as ``https://example.com``; ``"*"`` for all.
