@@ -86,16 +86,21 @@ class Server:
         return sum(int(_read(process, "statm").split()[1]) for process in self._tree()) * PAGE
 
     def stop(self) -> None:
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(STOP)
-            except subprocess.TimeoutExpired:
-                pass
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session of its own: nobody else is in there
-            self._process.wait()
+        """End the process and all that it started: a `node` that pip installed is a launcher which leaves its Node."""
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP)
+        except subprocess.TimeoutExpired:
+            pass
+        self._signal(signal.SIGKILL)
+        self._process.wait()
         self._log.close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self._process.pid, number)  # it leads a session of its own: nobody else is in there
+        except ProcessLookupError:
+            pass
 
     def _tree(self) -> list[int]:
         found = [self._process.pid]
