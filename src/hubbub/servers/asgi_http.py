@@ -55,7 +55,7 @@ class Incoming:
         await self.go_on(response.body if whole else b"", False)
 
     async def _head(self, response: Response, more: tuple[tuple[str, str], ...]) -> None:
-        said = {name for name, _ in response.headers}
+        said = {name for name, _ in response.headers if name != "vary"}  # which is a list: each adds to it
         fields = [*response.headers, *(field for field in self._headers if field[0] not in said), *more]
         if response.content_type:
             fields.append(("content-type", response.content_type))
