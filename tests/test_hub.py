@@ -50,9 +50,9 @@ class Recorder:
 
     line = "socket"
     once = False
-    deflates = False
 
-    def __init__(self, wired):
+    def __init__(self, wired, deflates=False):
+        self.deflates = deflates
         self.full = False
         self.writes = []
         self.wire = self.writes.append if wired else None
@@ -79,10 +79,19 @@ class Office:
         self.faults = []
         self.limits = Limits()
         self.deadlines = Deadlines(loop)
+        self.deflated = []
         self.hub = Hub(
-            broker or MemoryBroker("memory://"), loop, frame, lambda what, error: self.faults.append((what, error))
+            broker or MemoryBroker("memory://"),
+            loop,
+            frame,
+            lambda what, error: self.faults.append((what, error)),
+            self.deflate,
         )
         self.queue, self.regroup, self.flush = self.hub.queue, self.hub.regroup, self.hub.flush
+
+    def deflate(self, data):
+        self.deflated.append(data)
+        return frame(data)
 
     def command(self, connection, command):
         raise AssertionError("nobody sends")
@@ -94,10 +103,10 @@ class Office:
     def gone(self, connection):
         pass
 
-    def connect(self, number, wired=True):
+    def connect(self, number, wired=True, deflates=False):
         session = Session(str(number), str(number), self.limits, 0.0)
         connection = Connection(self, Spoken(session, DIALECTS[number % 2]), session.key, session.id)
-        recorder = Recorder(wired)
+        recorder = Recorder(wired, deflates)
         connection.attach(recorder, 0.0, Request("GET", "/"))
         return connection, recorder
 
@@ -157,7 +166,7 @@ async def play(script):
     loop = asyncio.get_running_loop()
     office = Office(loop)
     await office.hub.broker.start(office.hub.deliver)
-    clients = [office.connect(number, wired=number != 4) for number in range(CLIENTS)]
+    clients = [office.connect(number, wired=number != 4, deflates=number < 2) for number in range(CLIENTS)]
     members = {place: set() for topic in TOPICS for place in (topic, *(f"{topic}#{room}" for room in ROOMS))}
     for number, (connection, _) in enumerate(clients):
         for topic in TOPICS[: 1 + number % 2]:
@@ -331,3 +340,46 @@ class TestSlowReaders:
         assert not connection.ended
         connection.tick(now() + office.limits.stalled + 1)
         assert connection.ended
+
+
+# -- compression ----------------------------------------------------------------------------------------------------
+
+
+async def test_who_agreed_on_compression_shares_what_was_compressed_once(office):
+    clients = [office.connect(number, deflates=number in (0, 2, 4)) for number in (0, 2, 4, 6, 8)]
+    for connection, _ in clients:
+        await join(office, connection, "room")
+    await office.hub.publish("room", encode(("one",)), None)
+    office.hub.flush()
+    assert office.deflated == ['loud room ["one"]']
+    assert [heard(recorder) for _, recorder in clients] == [['loud room ["one"]']] * 5
+
+
+async def test_it_is_compressed_once_for_each_dialect_and_not_at_all_for_nobody(office):
+    await office.hub.publish("nobody", encode(("one",)), None)
+    plain, _ = office.connect(3)
+    await join(office, plain, "plain")
+    await office.hub.publish("plain", encode(("two",)), None)
+    office.hub.flush()
+    assert office.deflated == []
+    for number in range(4):
+        await join(office, office.connect(number, deflates=True)[0], "room")
+    await office.hub.publish("room", encode(("three",)), None)
+    office.hub.flush()
+    assert sorted(office.deflated) == ['loud room ["three"]', 'soft room ["three"]']
+
+
+async def test_a_slow_reader_among_them_gets_all_of_it_later(office):
+    connection, recorder = office.connect(0, deflates=True)
+    await join(office, connection, "room")
+    recorder.full = True
+    connection.flowing(recorder, now())
+    await office.hub.publish("room", encode(("one",)), None)
+    office.hub.flush()
+    assert heard(recorder) == []
+    recorder.full = False
+    connection.flowing(recorder, now())
+    await office.hub.publish("room", encode(("two",)), None)
+    office.hub.flush()
+    assert heard(recorder) == ['loud room ["one"]', 'loud room ["two"]']
+    assert office.deflated == ['loud room ["two"]']

@@ -134,6 +134,8 @@ async def test_a_code_that_may_not_be_sent_is_the_developers_mistake(serve, http
             await socket.close(code)
         with pytest.raises(UsageError):
             await socket.send({"no": "JSON"})
+        with pytest.raises(UnicodeEncodeError):
+            await socket.send("half a pair: \ud800")
         report("raised")
 
     async with connect(http, serve(app)):

@@ -1,7 +1,8 @@
 """The Autobahn-numbered cases of RFC 6455 and RFC 7692, as ``kosoku`` runs them, against a raw socket that echoes."""
 
 import importlib
-import warnings
+import io
+from pathlib import Path
 
 import kosoku
 from kosoku import _caseindex
@@ -40,18 +41,13 @@ def _mend():
     uncompressed, as any may (RFC 7692, section 6); and they leave files open."""
     _caseindex.initialize_shims()
     cases = importlib.import_module("case12_x_x")
+    cases.open = lambda name, mode: io.BytesIO(Path(name).read_bytes())
     for case in (*cases.Case12_X_X, *cases.Case13_X_X):
         if not hasattr(case, "mended"):
-            case.mended = case.init, case.onMessage
-            case.init, case.onMessage = _init, _on_message
-
-
-def _init(case):
-    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
-        case.mended[0](case)
+            case.mended, case.onMessage = case.onMessage, _on_message
 
 
 def _on_message(case, message, binary):
     if isinstance(message, str):
         message = message.encode("latin-1" if binary else "utf-8")
-    case.mended[1](case, message, binary)
+    case.mended(message, binary)

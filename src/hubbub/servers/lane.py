@@ -23,6 +23,7 @@ from hubbub.servers.handshake import Handshake, reject
 from hubbub.servers.proxies import Proxies
 from hubbub.servers.routes import Door
 from hubbub.servers.websocket import (
+    SLICE,
     Close,
     FrameReader,
     Ping,
@@ -33,9 +34,6 @@ from hubbub.servers.websocket import (
     pong_frame,
 )
 
-SLICE = 16_384
-"""Bytes that are read at once: what they inflate to is at most a thousand times as much."""
-
 FAREWELL = 5.0
 """Seconds a client has to answer a Close frame before the line is cut."""
 
@@ -44,8 +42,9 @@ class Lane(asyncio.Protocol):
     """One WebSocket. What uvicorn calls it with, it keeps only as long as it needs it."""
 
     __slots__ = (
-        "_closing", "_compression", "_connections", "_delegate", "_heard", "_held", "_host", "_loop", "_pinged",
-        "_pings", "_proxies", "_reader", "_unread", "connection", "deadline", "deflates", "full", "transport", "wire",
+        "_closing", "_compression", "_connections", "_delegate", "_heard", "_held", "_host", "_inflates", "_loop",
+        "_pinged", "_pings", "_proxies", "_reader", "_unread", "connection", "deadline", "deflates", "full",
+        "transport", "wire",
     )  # fmt: skip
 
     line: Line = "socket"
@@ -76,6 +75,7 @@ class Lane(asyncio.Protocol):
         self._held = False
         self._unread = b""
         self._heard = False
+        self._inflates = False
         self._pings = False
         self._pinged = False
         self.full = False
@@ -100,14 +100,12 @@ class Lane(asyncio.Protocol):
         self._heard = True
         if self._held or self._unread:
             self._unread += data
-        elif len(data) <= SLICE:
+        elif not self._inflates or len(data) <= SLICE:
             self._read(reader, data)
         else:
             self._read_slices(reader, data)
 
     def _read_slices(self, reader: FrameReader, data: bytes) -> None:
-        """A little at a time: what is compressed can be a thousand times as much, and all of it would be made before
-        the first message could say that it is enough."""
         for start in range(0, len(data), SLICE):
             if self._held:
                 self._unread = data[start:]
@@ -220,6 +218,7 @@ class Lane(asyncio.Protocol):
         self._delegate = None
         self._connections.add(self)
         inflater = None if agreement is None else agreement.inflater()
+        self._inflates = agreement is not None
         self.deflates = agreement is not None and agreement.window >= WINDOW
         self._reader = FrameReader(host.limits.message, host.limits.fragments, inflater)
         self.transport.set_write_buffer_limits(high=PENDING)

@@ -14,10 +14,7 @@ from websockets.frames import Frame, Opcode
 
 from hubbub.errors import ProtocolError
 from hubbub.servers.deflate import Inflater
-from hubbub.servers.websocket import NO_CODE, Close, FrameReader, Ping, Pong, pong_frame, short
-
-SLICE = 16_384
-"""Bytes that are read at once: what they inflate to is at most a thousand times as much."""
+from hubbub.servers.websocket import NO_CODE, SLICE, Close, FrameReader, Ping, Pong, pong_frame, short
 
 TURNS = 16
 """Turns of the loop between what a client said last and its end. An answer goes through two tasks of ours and two of

@@ -37,6 +37,11 @@ NO_CODE = 1005
 """The code of a Close frame that has none (section 7.1.5). It is never on the wire."""
 
 
+SLICE = 1_024
+"""Bytes to feed at once to a reader that inflates: what they come out as is at most a thousand times as much (zlib's
+own figure), and the reader of it can say in between that it has enough."""
+
+
 # -- events ---------------------------------------------------------------------------------------------------------
 
 
