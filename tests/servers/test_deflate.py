@@ -13,7 +13,18 @@ from hubbub.servers.deflate import (
     Inflater,
     compress,
 )
-from hubbub.servers.websocket import BINARY, CONTINUATION, PING, TEXT, Event, FrameReader, Ping, deflated_frame, frame
+from hubbub.servers.websocket import (
+    BINARY,
+    CONTINUATION,
+    PING,
+    TEXT,
+    WORTHWHILE,
+    Event,
+    FrameReader,
+    Ping,
+    deflated_frame,
+    frame,
+)
 from tests.servers.frames import client_frame, read, said
 
 RSV1 = 4
@@ -211,14 +222,20 @@ def test_connections_do_not_mix() -> None:
 def test_a_message_is_compressed_without_context_and_without_its_tail() -> None:
     body = compress(b"Hello")
     assert body == compress(b"Hello") == bytes.fromhex("f248cdc9c90700")
-    assert deflated_frame("Hello" * 20) == deflated_frame(b"Hello" * 20).replace(b"\xc2", b"\xc1", 1)
-    assert deflated_frame("Hello" * 20)[0] == 0xC1
+    assert deflated_frame("Hello" * 60) == deflated_frame(b"Hello" * 60).replace(b"\xc2", b"\xc1", 1)
+    assert deflated_frame("Hello" * 60)[0] == 0xC1
 
 
 def test_what_compression_would_not_make_smaller_is_sent_as_it_is() -> None:
     noise = random.Random(3).randbytes(1_000)
     assert deflated_frame(noise) == frame(noise)
     assert deflated_frame("") == frame("")
+
+
+def test_what_is_short_is_not_worth_it() -> None:
+    short = "x" * (WORTHWHILE - 1)
+    assert deflated_frame(short) == frame(short)
+    assert len(deflated_frame(short + "x")) < 20
 
 
 @settings(max_examples=200, deadline=None)
