@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hubbub.errors import BrokerError, Forbidden, Invalid, NotFound, Refused, TooMany, Unauthorized
+from hubbub.errors import BrokerError, Disconnect, Forbidden, Invalid, NotFound, Refused, TooMany, Unauthorized
 from hubbub.history import Position
 from hubbub.limits import Limits
 from hubbub.messages import Join, Leave, Publication, Reply, Send, encode
@@ -176,6 +176,8 @@ def test_an_unknown_stream_is_told_from_an_unknown_topic():
     request = Request("POST", "/topics/a/b", headers={"hubbub-connection": "x"})
     response = http.refuse(NotFound("there is no such session"), request, ("GET", "POST"))
     assert (response.status, json.loads(response.body)["code"]) == (404, "no_connection")
+    gone = http.refuse(Disconnect("the client is gone"), request, ("GET", "POST"))
+    assert gone == response, "it went while it was asked for"
 
 
 @pytest.mark.parametrize(

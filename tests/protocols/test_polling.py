@@ -79,6 +79,15 @@ def test_what_was_missed_is_a_page_of_messages_and_moves_the_position():
     assert (page["position"], page["complete"], page["more"]) == ("e:3", True, False)
 
 
+def test_a_page_waits_for_what_was_said_in_the_tick_of_the_reply():
+    poll = Poll("after=e:1")
+    frames = [*poll.protocol.send(Reply(poll.joins[0], position=E1, recovered=True))]
+    assert poll.protocol.pack((), "poll") == [], "a line was attached, say, before the tick has ended"
+    frames += poll.protocol.dialect.encode(said(2))
+    (body,) = poll.protocol.pack(frames, "poll")
+    assert numbers(json.loads(body)) == [2]
+
+
 def test_a_long_poll_waits_for_something_and_no_longer_than_it_was_told():
     poll = Poll("after=e:1&wait=5").joined(position=E1, recovered=True)
     assert poll.page() is None

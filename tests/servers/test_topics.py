@@ -4,10 +4,14 @@ with any of them."""
 import asyncio
 import json
 import queue
+import re
+import shlex
 import shutil
 import socket
 import subprocess
+import uuid
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -311,6 +315,78 @@ async def test_who_gives_up_a_poll_has_left(http, register):
     assert await register.has_left("Ada") == "closed"
 
 
+# -- coming back -------------------------------------------------------------------------------------------------------
+
+
+async def posting(http, topic, numbers):
+    for number in numbers:
+        await say(http, str(number), topic)
+
+
+async def test_polls_that_pass_the_position_on_miss_nothing(http):
+    topic = f"room:{uuid.uuid4()}"
+    position, heard = (await page(http, topic))["position"], []
+    poster = asyncio.ensure_future(posting(http, topic, range(60)))
+    while len(heard) < 60:
+        told = await page(http, topic, after=position, wait="5", limit="7")
+        assert told["complete"]
+        assert len(told["events"]) <= 7
+        heard += [event["payload"]["text"] for event in told["events"]]
+        position = told["position"]
+    assert heard == [str(number) for number in range(60)]
+    await poster
+    epoch = position.rpartition(":")[0]
+    told = await page(http, topic, after=f"{epoch}:0")
+    assert [event["payload"]["text"] for event in told["events"]] == heard, "the beginning is an epoch's position 0"
+
+
+async def test_a_stream_that_breaks_again_and_again_misses_nothing(http):
+    topic = f"room:{uuid.uuid4()}"
+    async with listening(http, topic) as ada:
+        last = ada.opening.id
+    poster = asyncio.ensure_future(posting(http, topic, range(60)))
+    heard = []
+    while len(heard) < 60:
+        async with listening(http, topic, last_event_id=last) as ada:
+            assert ada.opening.data["topics"][topic]["recovered"] is True
+            for _ in range(min(7, 60 - len(heard))):
+                event = await ada.next()
+                heard.append(event.data["text"])
+                last = event.id
+    assert heard == [str(number) for number in range(60)]
+    await poster
+
+
+async def test_what_cannot_be_had_any_more_is_told(http):
+    topic = f"room:{uuid.uuid4()}"
+    start = (await page(http, topic))["position"]
+    await say(http, "x", topic, params={"times": "1"})
+    async with http.post(f"/topics/{topic}/say", json={"text": "x", "times": 150}) as response:
+        assert response.status == 200
+    told = await page(http, topic, after=start, wait="5")
+    assert (told["complete"], told["events"]) == (False, [])
+    async with listening(http, topic, last_event_id=start) as ada:
+        assert ada.opening.data["topics"][topic]["recovered"] is False
+        lost = await ada.next()
+        assert (lost.event, lost.data) == ("hubbub.lost", {"topic": topic, "position": told["position"]})
+        await say(http, "live", topic)
+        assert await ada.said() == "live"
+
+
+async def test_a_topic_that_keeps_nothing_says_so(http):
+    assert (await page(http, "a/b"))["position"] is None
+    told = await page(http, "a/b", after="e:1")
+    assert (told["position"], told["complete"]) == (None, False)
+
+
+async def test_a_retry_is_one_publication(http):
+    async with listening(http) as ada:
+        for _ in range(3):
+            assert await say(http, "once", headers={"idempotency-key": "k1"}) == "nobody said it"
+        await say(http, "twice", headers={"idempotency-key": "k2"})
+        assert [await ada.said(), await ada.said()] == ["once", "twice"]
+
+
 # -- posts -------------------------------------------------------------------------------------------------------------
 
 
@@ -505,7 +581,39 @@ async def test_a_body_that_is_too_big_is_refused_before_its_end(url, body):
 # -- curl, and mounted -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on PATH")
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on PATH")
+
+
+@needs_curl
+def test_curl_as_the_readme_shows_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # its database is there
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    channel = next(block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "sqlite:///" in block)
+    lines = next(block for block in re.findall(r"```sh\n(.*?)```", readme, re.DOTALL) if "curl" in block).splitlines()
+    namespace: dict = {}
+    exec(channel, namespace)
+    with running(namespace["app"]) as url:
+        listen, send, poll = (
+            ["curl", "-sS", "--max-time", "20", *shlex.split(line.replace("localhost:3000", url), comments=True)[1:]]
+            for line in lines
+        )
+        listener = subprocess.Popen(listen, stdout=subprocess.PIPE, text=True)
+        try:
+            told = iter(listener.stdout.readline, "")
+            assert any(line == "event: hubbub.open\n" for line in told)
+            sent = subprocess.run(send, stdout=subprocess.PIPE, check=True, timeout=20)
+            position = json.loads(sent.stdout)
+            assert any(line == "event: said\n" for line in told)
+            assert json.loads(next(told).removeprefix("data: ")) == {"name": "Bob", "text": "hello"}
+            assert next(told) == f"id: {position}\n"
+            polled = json.loads(subprocess.run(poll, stdout=subprocess.PIPE, check=True, timeout=20).stdout)
+            assert (polled["events"][0]["event"], polled["position"]) == ("past", position)
+        finally:
+            listener.kill()
+            listener.communicate()
+
+
+@needs_curl
 def test_curl_is_a_whole_client(url):
     room = f"{url}/topics/room:a"
     command = ["curl", "--silent", "--show-error", "--max-time", "20"]

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from hubbub.errors import HubbubError, Invalid, NotFound, Refused
+from hubbub.errors import Disconnect, HubbubError, Invalid, NotFound, Refused
 from hubbub.history import Position
 from hubbub.limits import Limits
 from hubbub.messages import (
@@ -214,7 +214,7 @@ def refuse(error: HubbubError, request: Request, methods: Sequence[str]) -> Resp
     if request.method not in methods:
         error = Refused(f"{request.method} is nothing that can be done here", code="method_not_allowed")
         return problem(error, 405, (("allow", ", ".join((*methods, "OPTIONS"))),))
-    if isinstance(error, NotFound) and CONNECTION in request.headers:
+    if type(error) in (NotFound, Disconnect) and CONNECTION in request.headers:
         error = NotFound("there is no such stream (any more)", code="no_connection")
     return problem(error)
 

@@ -36,8 +36,8 @@ class Polling(Protocol):
     """One request."""
 
     __slots__ = (
-        "_asked", "_complete", "_due", "_events", "_expected", "_limits", "_more", "_positions", "_refusal",
-        "_refused", "_results", "_size", "deadline", "dialect",
+        "_asked", "_complete", "_due", "_events", "_expected", "_limits", "_more", "_owed", "_positions",
+        "_refusal", "_refused", "_results", "_size", "deadline", "dialect",
     )  # fmt: skip
 
     name = "polling"
@@ -60,6 +60,8 @@ class Polling(Protocol):
         self.deadline: float | None = None
         self._expected = 0
         """Joins that have no reply yet."""
+        self._owed = 0
+        """Answers on their way to ``pack``. What was missed comes with them: a page without it would be too early."""
         self._results: dict[str, dict[str, object]] = {}
         self._positions: dict[str, Position | None] = {}
         self._events: list[Raw] = []
@@ -127,9 +129,11 @@ class Polling(Protocol):
         if isinstance(message, Reply):
             if isinstance(message.to, Join):
                 self._joined(message)
+            self._owed += 1
             return (ANSWERED,)
         if isinstance(message, Left):
             self._left(message.topic, message.error)
+            self._owed += 1
             return (ANSWERED,)
         return (http.message(message.topic, message.body),)
 
@@ -163,12 +167,13 @@ class Polling(Protocol):
     def pack(self, frames: Sequence[Frame], line: Line) -> list[Frame]:
         for frame in frames:
             self._take(frame)
-        if self._expected or not (self._due or self._events):
+        if self._expected or self._owed or not (self._due or self._events):
             return []
         return [self._page()]
 
     def _take(self, frame: Frame) -> None:
         if frame == ANSWERED:
+            self._owed -= 1
             return
         full = len(self._events) >= self._asked.limit or (self._events and self._size > self._limits.outbox)
         if full or self._more:
