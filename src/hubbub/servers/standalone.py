@@ -50,6 +50,8 @@ def prepare(app: Any, settings: Config, ready: Callable[[str], None]) -> tuple["
         host=settings.host,
         port=settings.port,
         ws=fast if settings.lane == "fast" else strict,
+        ws_ping_interval=limits.heartbeat,
+        ws_ping_timeout=limits.patience,
         ws_per_message_deflate=settings.compression,
         http="httptools",
         loop="asyncio",  # which loop runs is decided by ``loop_factory``

@@ -29,14 +29,24 @@ class StrictWebSocket(WebSocketsSansIOProtocol):
         self._fragments = fragments
         self._reader: FrameReader | None = None
         self._unread = b""
+        self._heard = False
 
     def data_received(self, data: bytes) -> None:
+        self._heard = True
         if not self.handshake_initiated:
             super().data_received(data)
             return
         self._unread += data
         if self.handshake_complete:
             self._read()
+
+    def send_keepalive_ping(self) -> None:
+        """Ask for a sign of life: only who gives none unasked, as on the fast lane."""
+        if self._heard:
+            self._heard = False
+            self.schedule_ping()
+        else:
+            super().send_keepalive_ping()
 
     async def send(self, message: Any) -> None:
         begun = self.handshake_complete
