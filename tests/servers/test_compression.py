@@ -3,19 +3,16 @@
 import asyncio
 import json
 import zlib
-from base64 import b64encode
-from contextlib import asynccontextmanager
 
 import pytest
 
 from hubbub import App, Channel, Limits, on
 from hubbub.servers import websocket
 from tests.conftest import LANES
+from tests.servers.clients import BINARY, COMPRESSED, TEXT, connect
 from tests.servers.frames import client_frame
 
 OFFER = "permessage-deflate; client_max_window_bits"
-TEXT, BINARY, CLOSE = 1, 2, 8
-COMPRESSED = 4
 LONG = "a message of some length, " * 40
 
 
@@ -26,57 +23,6 @@ def deflate(payload, final=zlib.Z_SYNC_FLUSH, window=12):
 
 def inflate(payload):
     return zlib.decompressobj(-15).decompress(payload + b"\x00\x00\xff\xff")
-
-
-class Client:
-    """A WebSocket client that looks at the frames themselves."""
-
-    def __init__(self, reader, writer, response):
-        self.reader = reader
-        self.writer = writer
-        self.response = response
-
-    async def read(self):
-        """The next frame whole: its reserved bits, its opcode, its payload."""
-        first, length = await self._exactly(2)
-        if length == 126:
-            length = int.from_bytes(await self._exactly(2))
-        elif length == 127:
-            length = int.from_bytes(await self._exactly(8))
-        return first >> 4 & 7, first & 15, await self._exactly(length)
-
-    async def _exactly(self, size):
-        return await asyncio.wait_for(self.reader.readexactly(size), 10)
-
-    def send(self, payload, opcode=TEXT, reserved=0):
-        self.writer.write(client_frame(opcode, payload, reserved=reserved))
-
-    async def closed(self):
-        """The code of the Close frame, after whatever else there is."""
-        while True:
-            _, opcode, payload = await self.read()
-            if opcode == CLOSE:
-                return int.from_bytes(payload[:2])
-
-
-@asynccontextmanager
-async def connect(url, path, offer=OFFER):
-    host, port = url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    extensions = f"Sec-WebSocket-Extensions: {offer}\r\n" if offer else ""
-    writer.write(
-        f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {b64encode(bytes(16)).decode()}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n".encode()
-    )
-    try:
-        response = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-        yield Client(reader, writer, response.decode().lower())
-    finally:
-        writer.close()
-        try:
-            await writer.wait_closed()
-        except OSError:
-            pass  # it was reset
 
 
 def application(**limits):
@@ -104,7 +50,7 @@ async def joined(client):
 
 @pytest.mark.parametrize("lane", LANES)
 async def test_it_is_agreed_on_and_used_both_ways(serve, lane):
-    async with connect(serve(application(), lane=lane), "/echo") as client:
+    async with connect(serve(application(), lane=lane), "/echo", OFFER) as client:
         assert "sec-websocket-extensions: permessage-deflate" in client.response
         client.send(deflate(LONG.encode()), reserved=COMPRESSED)
         reserved, opcode, payload = await client.read()
@@ -116,7 +62,7 @@ async def test_it_is_agreed_on_and_used_both_ways(serve, lane):
 
 
 @pytest.mark.parametrize("lane", LANES)
-@pytest.mark.parametrize(("offer", "settings"), [("", {}), (OFFER, {"compression": False}), ("unknown", {})])
+@pytest.mark.parametrize(("offer", "settings"), [(None, {}), (OFFER, {"compression": False}), ("unknown", {})])
 async def test_without_agreement_a_compressed_message_is_an_error(serve, lane, offer, settings):
     async with connect(serve(application(), lane=lane, **settings), "/echo", offer) as client:
         assert "sec-websocket-extensions" not in client.response
@@ -132,7 +78,7 @@ async def test_an_offer_that_is_no_list_is_refused(serve):
 
 
 async def test_what_is_short_stays_as_it_is(serve):
-    async with connect(serve(application()), "/echo") as client:
+    async with connect(serve(application()), "/echo", OFFER) as client:
         short = b"x" * (websocket.WORTHWHILE - 1)
         client.send(short)
         assert await client.read() == (0, TEXT, short)
@@ -150,8 +96,8 @@ async def test_a_publication_is_compressed_once_for_all_who_can_and_not_for_the_
     compress = websocket.compress
     monkeypatch.setattr(websocket, "compress", count)
     url = serve(application())
-    able = [await stack_up(connect(url, "/hubbub/websocket")) for _ in range(5)]
-    plain = [await stack_up(connect(url, "/hubbub/websocket", "")) for _ in range(2)]
+    able = [await stack_up(connect(url, "/hubbub/websocket", OFFER)) for _ in range(5)]
+    plain = [await stack_up(connect(url, "/hubbub/websocket")) for _ in range(2)]
     small = await stack_up(connect(url, "/hubbub/websocket", "permessage-deflate; server_max_window_bits=9"))
     everyone = [*able, *plain, small]
     try:
@@ -184,10 +130,10 @@ async def stack_up(context):
 async def test_what_inflates_to_too_much_ends_its_client_and_nobody_else(serve, lane):
     app = application(message=100_000)
     url = serve(app, lane=lane)
-    async with connect(url, "/hubbub/websocket", "") as other:
+    async with connect(url, "/hubbub/websocket") as other:
         await joined(other)
         for path in ("/echo", "/hubbub/websocket"):
-            async with connect(url, path) as client:
+            async with connect(url, path, OFFER) as client:
                 bomb = deflate(bytes(20_000_000))
                 assert len(bomb) < 25_000
                 client.send(bomb, BINARY, COMPRESSED)
@@ -211,7 +157,7 @@ async def test_many_small_bombs_in_one_piece_are_not_inflated_before_they_are_wa
             if total == 200 * 900_000:
                 await socket.send(str(total))
 
-    async with connect(serve(app), "/echo") as client:
+    async with connect(serve(app), "/echo", OFFER) as client:
         bomb = client_frame(BINARY, deflate(bytes(900_000)), reserved=COMPRESSED)
         (socket,) = [await asyncio.wait_for(sockets.get(), 5)]
         client.writer.write(bomb * 200)  # 180 kB that are 180 MB
