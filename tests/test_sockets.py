@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
+import re
+from pathlib import Path
 
 import aiohttp
 import pytest
 
 from hubbub import App, Disconnect, Forbidden, Limits, Shutdown, UsageError
 from tests.conftest import LANES, running
+
+GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "raw-sockets.md"
 
 
 @pytest.fixture(params=LANES)
@@ -232,6 +236,23 @@ async def test_stopping_the_server_ends_all_calls(lane, http):
         app._loop.call_soon_threadsafe(app.dismiss)
         assert await close_of(websocket) == (1012, "The server is restarting.")
         assert await report.next() == ("over",)
+
+
+# -- the guide ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_guides_example_does_what_the_guide_says(serve, lane, http):
+    (example, *_) = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    names = {}
+    exec(example, names)
+    async with connect(http, serve(names["app"], lane=lane), "/rooms/red", protocols=("chat.v1",)) as websocket:
+        assert await websocket.receive_str(timeout=5) == "you are in red, and speak chat.v1"
+        await websocket.send_str("hello")
+        assert await websocket.receive_str(timeout=5) == "HELLO"
+        await websocket.send_bytes(b"\x01\x02")
+        assert await websocket.receive_bytes(timeout=5) == b"\x02\x01"
+        await websocket.send_str("bye")
+        assert await close_of(websocket) == (4000, "you said so")
 
 
 # -- bounds ---------------------------------------------------------------------------------------------------------
