@@ -98,6 +98,6 @@ $(MODULES): web/package.json web/package-lock.json | $(NODE)
 	@cd web && npm ci --loglevel=error
 	@touch $@
 
-$(ASSETS): web/build.mjs $(MODULES)
+$(ASSETS): web/build.mjs $(wildcard web/client/*.js* web/client/lines/*.js) $(MODULES)
 	@node web/build.mjs
 	@touch $@

@@ -153,6 +153,8 @@ def test_the_wheel_holds_demos_browser_clients_and_licences(tmp_path: Path) -> N
         "hubbub/static/socket.io/socket.io.esm.min.js",
         "hubbub/static/socket.io/socket.io.msgpack.min.js",
         "hubbub/static/socket.io/LICENSES.txt",
+        "hubbub/static/hubbub/hubbub.js",
+        "hubbub/static/hubbub/hubbub.min.js",
         "hubbub/static/phoenix/phoenix.js",
         "hubbub/static/phoenix/phoenix.min.js",
         "hubbub/static/phoenix/phoenix.mjs",

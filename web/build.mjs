@@ -1,11 +1,12 @@
 // Lays the browser clients that Hubbub serves into src/hubbub/static, with the licences of all that is in them.
 //
 // Rules:
-// 1. What is served is what its makers published, byte for byte.
+// 1. What others made is served as they published it, byte for byte; our own client is bundled from client/.
 // 2. What a bundle is made of is read from its source map, so no licence is forgotten; one that is missing is an error.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const packages = join(here, "node_modules");
@@ -49,6 +50,21 @@ for (const client of CLIENTS) {
   const parts = await partsOf(client, source, files);
   await writeFile(join(folder, "LICENSES.txt"), (await Promise.all(parts.map(licence))).join("\n\n"));
   console.log(`static/${client.to}: ${files.length} files of ${client.name}, made of ${parts.join(", ")}`);
+}
+
+await ours(join(here, "client"), join(target, "hubbub"));
+
+/** Our own client, to be read and to be loaded. */
+async function ours(source, folder) {
+  const { name, version, license } = JSON.parse(await readFile(join(source, "package.json"), "utf8"));
+  const bundle = {
+    entryPoints: [join(source, "hubbub.js")], bundle: true, format: "esm", target: "es2022", legalComments: "none",
+    banner: { js: `/*! ${name} ${version}, ${license} */` },
+  };
+  await rm(folder, { recursive: true, force: true });
+  await build({ ...bundle, outfile: join(folder, "hubbub.js") });
+  await build({ ...bundle, outfile: join(folder, "hubbub.min.js"), minify: true, mangleProps: /^_/, sourcemap: true });
+  console.log(`static/hubbub: ${name} ${version}`);
 }
 
 /** The packages that are in these bundles. */
