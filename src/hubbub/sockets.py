@@ -71,8 +71,6 @@ class Socket:
         """
         if not isinstance(message, str | bytes):
             raise UsageError(f"a raw socket sends str or bytes, not {type(message).__name__}")
-        if isinstance(message, str) and not message.isascii():
-            message.encode()  # half a surrogate pair is the caller's mistake: UnicodeEncodeError
         connection = self._connection
         if connection.ended:
             raise self._inbox.over()

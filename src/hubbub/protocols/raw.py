@@ -54,5 +54,10 @@ class Raw(Protocol):
     def receive(self, data: Frame, line: Line, now: float) -> Sequence[Command]:
         return (Verbatim(data),)
 
+    def carry(self, data: Frame) -> tuple[Frame, ...]:
+        if isinstance(data, str) and not data.isascii():
+            data.encode()  # half a surrogate pair is the caller's mistake: UnicodeEncodeError
+        return (data,)
+
     def send(self, message: Message) -> tuple[Frame, ...]:
         return ()

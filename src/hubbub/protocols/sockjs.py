@@ -312,8 +312,8 @@ class SockJSSession(Protocol):
         return tuple(_framed(messages) if self.line == "socket" else map(_quote, messages))
 
     def carry(self, data: Frame) -> tuple[Frame, ...]:
-        messages = self._inner.carry(data)
-        return tuple(_framed(messages) if self.line == "socket" else map(_quote, messages))
+        # Not the inner one's to say: in JSON, unlike on a WebSocket, a text may hold half a surrogate pair.
+        return tuple(_framed((data,))) if self.line == "socket" else (_quote(data),)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
