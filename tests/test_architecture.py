@@ -32,6 +32,7 @@ ROWS = (
     {"channels"},
     {"blueprint"},
     {"membership"},
+    {"draining"},
     {"sockets"},
     {"servers"},
     {"reception"},

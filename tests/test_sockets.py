@@ -233,7 +233,7 @@ async def test_stopping_the_server_ends_all_calls(lane, http):
     with running(app, lane=lane) as url:
         websocket = await connect(http, url)
         assert await report.next() == ("there",)
-        app._loop.call_soon_threadsafe(app.dismiss)
+        asyncio.run_coroutine_threadsafe(app.drain(0.0), app._loop)
         assert await close_of(websocket) == (1012, "The server is restarting.")
         assert await report.next() == ("over",)
 

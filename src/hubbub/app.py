@@ -19,9 +19,10 @@ from hubbub.blueprint import Blueprint
 from hubbub.channels.base import Channel
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
+from hubbub.draining import drain
 from hubbub.eager import Eager
 from hubbub.envelope import Envelope
-from hubbub.errors import Disconnect, Kicked, Shutdown, UsageError
+from hubbub.errors import Disconnect, Kicked, UsageError
 from hubbub.gathering import Present
 from hubbub.history import Position
 from hubbub.hub import Hub
@@ -204,7 +205,7 @@ class App:
         """Tell every client to come back later, finish what runs, and stop."""
         if not self._started:
             return
-        self.dismiss()
+        await self.drain(0.0)
         if self.eager.running:
             _, late = await asyncio.wait(self.eager.running, timeout=5.0)
             for task in late:
@@ -217,12 +218,13 @@ class App:
         self._started = False
         self._starting = None
 
-    def dismiss(self) -> None:
-        """Tell every client to come back later, and close its lines."""
+    async def drain(self, seconds: float) -> None:
+        """Let nobody in any more, and tell every client to come back: spread over ``seconds`` at the most, each when
+        what it asked for is done."""
         if self._started:
+            self.reception.closed = True
             self.attendance.goodbye()
-            for connection in list(self.reception.connections.values()):
-                connection.end(Shutdown(), "shutdown")
+            await drain(self.reception.connections, seconds)
             self.hub.flush()
 
     @asynccontextmanager

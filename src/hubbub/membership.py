@@ -21,13 +21,13 @@ from hubbub.channels.base import Past, Published
 from hubbub.connection import Connection
 from hubbub.eager import Eager
 from hubbub.envelope import PLAIN, Envelope, unseal
-from hubbub.errors import Disconnect, HubbubError, Invalid, Kicked, NotFound, Refused, TooMany, UsageError
+from hubbub.errors import Disconnect, HubbubError, Kicked, NotFound, Refused, TooMany, UsageError
 from hubbub.gathering import Present
 from hubbub.history import NOWHERE, Entry, Position
 from hubbub.hub import Hub
 from hubbub.limits import Limits
 from hubbub.messages import Answer, Join, Leave, Left, Message, Push, Reply, Send, decode, encode, event_and_payload
-from hubbub.recovery import missed, reachable, replay
+from hubbub.recovery import missed, position_of, reachable, replay
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -92,6 +92,11 @@ class Membership:
         self._id: str | None = None
         """The id of the command that runs, until something was published by it."""
         self.resumed = False
+
+    @property
+    def task(self) -> "asyncio.Task[None] | None":
+        """What runs its commands, while one of them waits."""
+        return self._task
 
     @property
     def params(self) -> dict[str, Any]:
@@ -363,7 +368,7 @@ class Membership:
         return self.house.on_loop(lambda: self.house.attendance.present(self.topic, self.blueprint.presence))
 
     def past(self, after: str | Position | None, before: str | Position | None, limit: int) -> Awaitable[Past]:
-        return self.house.on_loop(lambda: self._read(_position(after, "after"), _position(before, "before"), limit))
+        return self.house.on_loop(lambda: self._read(position_of(after, "after"), position_of(before, "before"), limit))
 
     async def _read(self, after: Position | None, before: Position | None, limit: int) -> Past:
         limit = max(0, min(limit, self.house.limits.history))
@@ -385,12 +390,3 @@ class Membership:
         if not self.left:
             self.tell(Left(self.topic, error))
             self.leave(error.code)
-
-
-def _position(text: str | Position | None, name: str) -> Position | None:
-    if text is None or isinstance(text, Position):
-        return text
-    try:
-        return Position.parse(text)
-    except ValueError as error:
-        raise Invalid(f"{name}: {error}") from None

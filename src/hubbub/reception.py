@@ -14,7 +14,7 @@ from hubbub.blueprint import Directory
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
 from hubbub.eager import Eager
-from hubbub.errors import HubbubError, Invalid, NotFound, TooMany
+from hubbub.errors import HubbubError, Invalid, NotFound, Shutdown, TooMany
 from hubbub.hub import Hub
 from hubbub.limits import Limits
 from hubbub.membership import Membership
@@ -39,8 +39,11 @@ class Reception:
         self.sockets: dict[type[Protocol], Function] = {}
         self.connections: dict[str, Connection] = {}
         self._sessions: dict[str, Connection] = {}
+        self.closed = False
+        """Nobody new is let in."""
 
     def open(self, hub: Hub, eager: Eager, deadlines: Deadlines, workers: Workers) -> None:
+        self.closed = False
         self.hub = hub
         self.eager = eager
         self.deadlines = deadlines
@@ -57,7 +60,10 @@ class Reception:
         return Session(secrets.token_urlsafe(16), secrets.token_urlsafe(12), self.limits, self.deadlines.now())
 
     def connect(self, protocol: type[Protocol], request: Request, key: str | None = None) -> Connection:
-        """A new client, whose session may have a ``key`` already. Raises what its protocol raises of the request."""
+        """A new client, whose session may have a ``key`` already. Raises Shutdown when nobody is let in any more, and
+        what its protocol raises of the request."""
+        if self.closed:
+            raise Shutdown
         session = self.session()
         if key is not None:
             session = msgspec.structs.replace(session, key=key)

@@ -8,6 +8,7 @@ from collections.abc import Container, Sequence
 
 from hubbub.connection import Connection
 from hubbub.envelope import unseal
+from hubbub.errors import Invalid
 from hubbub.history import Entry, Page, Position
 from hubbub.hub import Hub
 from hubbub.messages import Publication
@@ -47,3 +48,13 @@ def replay(
             position = Position(after.epoch, entry.offset)
             publication = Publication(topic, body, position, position)
             hub.queue(connection, connection.protocol.dialect.encode(publication))
+
+
+def position_of(text: str | Position | None, name: str) -> Position | None:
+    """A position that was asked for, by this name. Raises Invalid for what is none."""
+    if text is None or isinstance(text, Position):
+        return text
+    try:
+        return Position.parse(text)
+    except ValueError as error:
+        raise Invalid(f"{name}: {error}") from None

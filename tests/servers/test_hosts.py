@@ -120,7 +120,7 @@ def fastapi():
 @pytest.mark.parametrize("make", [starlette, fastapi])
 async def test_mounted_beside_routes_and_websockets_of_others(serve, make):
     host = make()
-    host.start, host.dismiss, host.close = app.start, app.dismiss, app.close
+    host.start, host.drain, host.close = app.start, app.drain, app.close
     url = serve(host, lane="asgi")
     for transport in ("websocket", "polling"):
         await converse(url, transport, "rt/socket.io")

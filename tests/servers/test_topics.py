@@ -645,7 +645,7 @@ def test_curl_is_a_whole_client(url):
 
 async def test_mounted_in_another_application(serve):
     host = Starlette(routes=[Mount("/rt", app)])
-    host.start, host.dismiss, host.close = app.start, app.dismiss, app.close
+    host.start, host.drain, host.close = app.start, app.drain, app.close
     url = serve(host, lane="asgi")
     async with aiohttp.ClientSession() as http, http.get(f"{url}/rt/topics/room:a", headers=STREAM) as response:
         listener = Listener(response)

@@ -39,8 +39,8 @@ class Host(Protocol):
     async def close(self) -> None:
         """Stop."""
 
-    def dismiss(self) -> None:
-        """Tell every client to come back later, and close its lines."""
+    async def drain(self, seconds: float) -> None:
+        """Let nobody in any more, and tell every client to come back."""
 
     def session(self) -> Session:
         """What a new conversation is given."""

@@ -171,7 +171,7 @@ class Lane(asyncio.Protocol):
             connection.detach(self, self._loop.time())
 
     def shutdown(self) -> None:
-        """uvicorn stops: by now the application has dismissed its clients."""
+        """uvicorn stops: by now the application has sent its clients away."""
         if self.connection is not None and not self._closing:
             self.close([], 1012, "")
 

@@ -64,7 +64,6 @@ def prepare(app: Any, settings: Config, ready: Callable[[str], None]) -> tuple["
         ssl_certfile=settings.ssl_certfile,
         ssl_keyfile=settings.ssl_keyfile,
         forwarded_allow_ips=settings.forwarded_allow_ips,
-        timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
     )
     try:
         config.load()
@@ -74,14 +73,16 @@ def prepare(app: Any, settings: Config, ready: Callable[[str], None]) -> tuple["
         ) from None
     except (ssl.SSLError, OSError) as error:
         raise UsageError(f"The certificate cannot be used: {_plain(error)}.") from None
-    return Server(config, app, ready), listen(settings.host, settings.port)
+    return Server(config, app, ready, settings.drain_timeout), listen(settings.host, settings.port)
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which says when it is ready, and dismisses clients before it waits for them."""
+    """uvicorn's, which says when it is ready, and sends clients away before it waits for them. All of stopping takes
+    ``patience`` seconds at the most."""
 
-    def __init__(self, config: uvicorn.Config, app: Host, ready: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, app: Host, ready: Callable[[str], None], patience: float) -> None:
         super().__init__(config)
+        self._patience = patience
         self._app = app
         self._ready = ready
 
@@ -93,9 +94,12 @@ class Server(uvicorn.Server):
             self._ready(f"{'https' if self.config.is_ssl else 'http'}://{name}:{port}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         for server in self.servers:
             server.close()
-        self._app.dismiss()
+        await self._app.drain(self._patience / 2)
+        self.config.timeout_graceful_shutdown = max(1, round(self._patience - (loop.time() - begun)))
         await super().shutdown(sockets)
         # Who has not closed its end in the time to drain is cut off: no transport outlives the loop.
         for connection in list(self.server_state.connections):
