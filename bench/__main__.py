@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from bench.crowd import Mismatch
+from bench.durable import DURABLE
 from bench.echo import ECHO
 from bench.fanout import FANOUT
 from bench.idle import IDLE
@@ -18,7 +19,7 @@ from bench.report import grids, middle, save
 from bench.roster import Peer
 from bench.scenario import Figures, Scenario
 
-SCENARIOS = {scenario.name: scenario for scenario in (FANOUT, ECHO, IDLE)}
+SCENARIOS = {scenario.name: scenario for scenario in (FANOUT, ECHO, IDLE, DURABLE)}
 
 console = Console(highlight=False, width=160)
 

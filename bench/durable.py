@@ -1,0 +1,85 @@
+"""Durable: publications on kept topics, each awaited until the log has it. Ours alone; no peer keeps a log.
+
+``python -m bench.durable URL SECONDS`` does one measurement in a process of its own, and prints its figures as JSON.
+"""
+
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import cycle
+
+from bench.processes import Failed
+from bench.roster import HUBBUB_RUN, NATIVE, PAYLOAD, Peer
+from bench.scenario import Figures, Scenario
+from hubbub import brokers
+from hubbub.brokers.base import Broker
+from hubbub.history import Keep, Position
+from hubbub.servers.standalone import loop_factory
+
+PUBLISHERS, TOPICS, KEEP = 500, 20, Keep(count=1_000)
+
+MEMORY = Peer("hubbub, memory://", NATIVE, HUBBUB_RUN)
+SQLITE = Peer("hubbub, sqlite:///", NATIVE, HUBBUB_RUN)
+
+
+def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
+    with tempfile.TemporaryDirectory(dir=".") as folder:  # on the disk of the checkout: /tmp may be in memory
+        url = "memory://" if peer is MEMORY else f"sqlite:///{folder}/bench.db"
+        command = (sys.executable, "-m", "bench.durable", url, str(seconds))
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds * 10 + 60)
+    if done.returncode:
+        raise Failed(done.stderr.strip().rpartition("\n")[2])
+    return {f"{PUBLISHERS} publishers": json.loads(done.stdout)}
+
+
+async def _publish(broker: Broker, topics: Iterator[str], until: float, latencies: list[float]) -> None:
+    data = PAYLOAD.encode()
+    while (began := time.perf_counter()) < until:
+        await broker.publish(next(topics), data, KEEP)
+        latencies.append(time.perf_counter() - began)
+
+
+async def _run(url: str, seconds: float) -> Figures:
+    broker = brokers.create(url)
+    await broker.start(_ignore)
+    topics = cycle(f"topic:{number}" for number in range(TOPICS))
+    latencies: list[float] = []
+    for span in (seconds / 4, seconds):  # the first warms up
+        latencies.clear()
+        gc.collect()
+        began, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(_publish(broker, topics, began + span, latencies) for _ in range(PUBLISHERS)))
+        took, used = time.perf_counter() - began, time.process_time() - cpu
+    await broker.close()
+    latencies.sort()
+    return {
+        "cpu": used / len(latencies) * 1e6,
+        "rate": len(latencies) / took,
+        "p50": latencies[len(latencies) // 2] * 1e3,
+        "p99": latencies[len(latencies) * 99 // 100] * 1e3,
+        "server": used / took,
+        "load": 0.0,
+    }
+
+
+def _ignore(topic: str, data: bytes, position: Position) -> None:
+    """Nobody is in these topics."""
+
+
+DURABLE = Scenario(
+    name="durable",
+    title=f"{PUBLISHERS} publishers on {TOPICS} kept topics, each waiting for the log",
+    unit="publication",
+    figure="cpu",
+    peers=(MEMORY, SQLITE),
+    measure=_measure,
+)
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        sys.stdout.write(json.dumps(runner.run(_run(sys.argv[1], float(sys.argv[2])))))
