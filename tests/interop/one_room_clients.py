@@ -69,6 +69,7 @@ class Listening(Client):
         await asyncio.wait((self.ready, self.task), return_when=asyncio.FIRST_COMPLETED)
         if self.task.done():
             self.task.result()
+        assert self.ready.done(), f"{self.name} did not come in"
 
     async def stop(self):
         self.task.cancel()
@@ -189,7 +190,8 @@ class Curl(Listening):
                 elif field == "data" and event == "said":
                     self.hear(json.loads(value))
         finally:
-            process.kill()
+            if process.returncode is None:
+                process.kill()
             await process.wait()
 
     async def say(self, number):

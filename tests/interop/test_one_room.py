@@ -4,14 +4,16 @@ import asyncio
 import json
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 
+from hubbub.topics import Item
 from tests.conftest import LANES, running
 from tests.interop.one_room_app import app
-from tests.interop.one_room_clients import CLIENTS, Slow
+from tests.interop.one_room_clients import CLIENTS, Curl, Native, PythonSocketIO, Slow
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -58,7 +60,8 @@ class Script:
 
 
 async def come_and_go(url, topic):
-    """Somebody who joins in the middle, and leaves again. (With its queue full, this client would not read the Close.)"""
+    """Somebody who joins in the middle, and leaves again."""
+    # with its queue full, this client would not read the server's Close
     async with connect(url.replace("http", "ws") + "/hubbub/websocket", max_queue=None) as socket:
         await socket.send(json.dumps({"join": topic, "params": {"name": "passing"}, "ref": 1}))
         while json.loads(await socket.recv()).get("reply") != 1:
@@ -96,3 +99,34 @@ async def test_everyone_hears_everything_in_the_same_order(lane):
         assert [number for speaker, number, *_ in spoken if speaker == who] == list(range(COUNT))
     for name, heard in transcripts.items():
         assert heard == spoken, name
+
+
+@pytest.mark.parametrize("lane", LANES)
+async def test_a_publication_is_encoded_once_for_each_dialect(lane, monkeypatch):
+    encoded = Counter()
+
+    class Counting(dict):
+        """What an item keeps of its frames, counting what is made."""
+
+        def __setitem__(self, dialect, frames):
+            encoded[dialect.name] += 1
+            super().__setitem__(dialect, frames)
+
+    begin = Item.__init__
+
+    def counted(item, *given):
+        begin(item, *given)
+        item._frames = Counting()
+
+    topic, kinds = f"room:once-{lane}", (PythonSocketIO, Native, Curl)
+    with running(app, lane=lane) as url:
+        clients = [kind(url, topic) for kind in kinds for _ in range(4)]
+        try:
+            await asyncio.gather(*(client.start() for client in clients))
+            monkeypatch.setattr(Item, "__init__", counted)
+            await clients[0].say(0)
+            await asyncio.gather(*(client.has_heard(1) for client in clients))
+        finally:
+            await asyncio.gather(*(client.stop() for client in clients))
+    assert set(encoded.values()) == {1}
+    assert len(encoded) == len(kinds)
