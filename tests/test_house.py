@@ -147,6 +147,7 @@ def test_the_wheel_holds_demos_browser_clients_and_licences(tmp_path: Path) -> N
         "hubbub/py.typed",
         "hubbub/demos/tutorial/app.py",
         "hubbub/demos/chat/index.html",
+        "hubbub/demos/room/clients.js",
         "hubbub/cli/project/pages/index.html",
         "hubbub/static/socket.io/socket.io.js",
         "hubbub/static/socket.io/socket.io.min.js",
