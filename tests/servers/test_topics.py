@@ -610,7 +610,7 @@ def test_curl_as_the_readme_shows_it(tmp_path, monkeypatch):
             assert (polled["events"][0]["event"], polled["position"]) == ("past", position)
         finally:
             listener.kill()
-            listener.communicate()
+            listener.communicate(timeout=10)
 
 
 @needs_curl
@@ -640,7 +640,7 @@ def test_curl_is_a_whole_client(url):
         assert json.loads(polled.stdout)["complete"] is True
     finally:
         listener.kill()
-        listener.communicate()
+        listener.communicate(timeout=10)
 
 
 async def test_mounted_in_another_application(serve):
