@@ -193,7 +193,9 @@ class Checker:
             for key in turn.leaves - there:
                 self.find("presence", f"{member} was told that {key} left, who was not there")
             for key in turn.leaves - turn.joins:
-                if any(stay.since + self.promise.settle <= turn.at < stay.until for stay in stays[topic, key]):
+                mine = stays[topic, key]
+                just_left = any(stay.until <= turn.at <= stay.until + self.promise.settle for stay in mine)
+                if not just_left and any(stay.since <= turn.at < stay.until for stay in mine):
                     self.find("presence", f"{member} was told that {key} left, who is still there")
             there = (there - turn.leaves) | turn.joins
 
