@@ -1,9 +1,10 @@
 """Echo: a few clients send, and each message is answered - by an acknowledgement, where the wire has such."""
 
+from bench.claims import versus
 from bench.crowd import crowd
 from bench.load import Echo
 from bench.processes import Server
-from bench.roster import HUBBUB, PAYLOAD, PEERS, SOCKETIO_NODE, Peer
+from bench.roster import HUBBUB, HUBBUB_NATIVE, PAYLOAD, PEERS, PYTHON_SOCKETIO, SOCKETIO_NODE, WS, Peer
 from bench.scenario import Figures, Scenario, measure
 from bench.wires import FIRST_NUMBER
 
@@ -35,5 +36,13 @@ ECHO = Scenario(
     figure="cpu",
     peers=PEERS,
     measure=_measure,
-    floors={(HUBBUB.name, SOCKETIO_NODE.name, _name(depth)): 1.0 for depth in DEPTHS},
+    claims=[
+        versus(ours.name, theirs.name, _name(depth), most)
+        for ours, theirs, most in (
+            (HUBBUB, SOCKETIO_NODE, 0.7),
+            (HUBBUB, PYTHON_SOCKETIO, 1 / 3),
+            (HUBBUB_NATIVE, WS, 1.0),
+        )
+        for depth in DEPTHS
+    ],
 )

@@ -5,30 +5,52 @@ what is left is the price of a write per client. With a wider window publication
 place, and a server that joins what goes to one socket may show it.
 """
 
+from bench.claims import Cell, Claim, versus
 from bench.crowd import crowd
 from bench.load import FanOut
 from bench.processes import Server
-from bench.roster import HUBBUB, PAYLOAD, PEERS, SOCKETIO_NODE, Peer
+from bench.roster import (
+    BUN_PUBLISH,
+    HUBBUB,
+    HUBBUB_ASGI,
+    HUBBUB_NATIVE,
+    PAYLOAD,
+    PEERS,
+    PYTHON_SOCKETIO,
+    SENDS,
+    SOCKETIO_NODE,
+    Peer,
+)
 from bench.scenario import Figures, Scenario, measure
 
-CASES = ((10, 32), (100, 32), (1_000, 1), (1_000, 4), (1_000, 32))
-"""Clients, and publications on their way at once. The crowd only grows."""
+CASES = ((10, 32, 1), (100, 32, 1), (1_000, 1, 1), (1_000, 4, 1), (1_000, 32, 1), (1_000, 4, 32))
+"""Clients, publications on their way at once, and how many times 128 bytes each has. The crowd only grows."""
 
 
-def _name(size: int, window: int) -> str:
-    return f"{size:,} clients, window {window}"
+def _name(size: int, window: int, length: int = 1) -> str:
+    return f"{size:,} clients, window {window}" + (f", {len(PAYLOAD) * length:,} bytes" if length > 1 else "")
 
 
 def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
     figures = {}
     with Server(peer.start("fanout")) as server, crowd(server.port, peer.wire) as clients:
-        for size, window in CASES:
+        for size, window, length in CASES:
+            if peer is SENDS and length > 1:
+                continue  # it was started with the size of its messages
             clients.grow(size)
-            load = FanOut(clients, PAYLOAD, clients.probe(PAYLOAD), window)
-            figures[_name(size, window)] = measure(server, load.run, seconds)
+            payload = PAYLOAD * length
+            load = FanOut(clients, payload, clients.probe(payload), window)
+            figures[_name(size, window, length)] = measure(server, load.run, seconds)
             load.drain()
     return figures
 
+
+def _faster(ours: Peer, theirs: Peer, case: str) -> Claim:
+    text = f"deliveries a second of {theirs.name} / {ours.name}: {case}"
+    return Claim(text, Cell(theirs.name, case, "rate"), Cell(ours.name, case, "rate"), 1.0)
+
+
+_SINGLE, _FEW, _MANY = _name(1_000, 1), _name(1_000, 4), _name(1_000, 32)
 
 FANOUT = Scenario(
     name="fanout",
@@ -37,5 +59,15 @@ FANOUT = Scenario(
     figure="cpu",
     peers=PEERS,
     measure=_measure,
-    floors={(HUBBUB.name, SOCKETIO_NODE.name, _name(size, window)): 0.5 for size, window in CASES if size == 1_000},
+    claims=[
+        versus(HUBBUB.name, SOCKETIO_NODE.name, _SINGLE, 1 / 2),
+        versus(HUBBUB.name, SOCKETIO_NODE.name, _FEW, 1 / 5),
+        versus(HUBBUB.name, SOCKETIO_NODE.name, _MANY, 1 / 5),
+        *(versus(HUBBUB.name, PYTHON_SOCKETIO.name, case, 1 / 12) for case in (_SINGLE, _FEW, _MANY)),
+        *(versus(HUBBUB_ASGI.name, PYTHON_SOCKETIO.name, case, 1 / 3) for case in (_SINGLE, _FEW, _MANY)),
+        *(_faster(HUBBUB, SENDS, case) for case in (_FEW, _MANY)),
+        *(_faster(HUBBUB_NATIVE, BUN_PUBLISH, case) for case in (_SINGLE, _FEW, _MANY)),
+    ],
 )
+"""In a window of 1 every server pays one write per client, and that alone is nearly half of what Node takes: see the C
+program."""

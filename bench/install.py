@@ -15,6 +15,7 @@ BUILD = PEERS.parent.parent / "build/bench"
 _VENV = BUILD / "python"
 
 NODE = "node"
+BUN = str(PEERS / "node_modules/.bin/bun")
 PYTHON = str(_VENV / "bin/python")
 KERNEL = str(BUILD / "kernel")
 

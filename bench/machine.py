@@ -13,8 +13,11 @@ from bench.install import NODE, PEERS, PYTHON
 from bench.processes import LOAD_CORE, ROOT, SERVER_CORE
 
 OURS = ("hubbub", "uvicorn", "uvloop", "httptools", "msgspec")
-THEIRS = ("python-socketio", "python-engineio", "uvicorn", "uvloop", "httptools", "websockets")
-ON_NODE = ("socket.io", "engine.io", "ws")
+THEIRS = (
+    "python-socketio", "python-engineio", "uvicorn", "uvloop", "httptools", "websockets",
+    "channels", "daphne", "django", "starlette", "wsproto",
+)  # fmt: skip
+ON_NODE = ("socket.io", "engine.io", "ws", "bun")
 
 _ASK = "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
 

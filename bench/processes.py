@@ -41,7 +41,7 @@ class Server:
         self._process = subprocess.Popen(
             words,
             cwd=ROOT,
-            env=os.environ | (environment or {}),
+            env=os.environ | {"PYTHONPATH": "bench/peers"} | (environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

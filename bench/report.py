@@ -9,6 +9,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from bench.claims import Results
 from bench.roster import PAIRS
 from bench.scenario import COLUMNS, Figures, Scenario
 
@@ -17,9 +18,6 @@ RESULTS = Path(__file__).parent / "results"
 BUSY = 0.95
 """From this share of its core on, somebody has no headroom. If that is the load generator and not the server, then the
 rate is the generator's, and marked so. (A generator has little to do per wake-up and looks busy long before it is.)"""
-
-Results = Mapping[str, Mapping[str, Figures]]
-"""By peer, then by case."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def middle(runs: Sequence[dict[str, Figures]]) -> dict[str, Figures]:
 
 
 def grids(scenario: Scenario, results: Results) -> list[Grid]:
-    """A table for each case, and one of ratios where there is somebody to be compared with."""
+    """A table for each case, one of ratios where there is somebody to be compared with, one of what is claimed."""
     cases = list(dict.fromkeys(case for figures in results.values() for case in figures))
     tables = [_grid(scenario, results, case) for case in cases]
     ratios = [
@@ -60,6 +58,9 @@ def grids(scenario: Scenario, results: Results) -> list[Grid]:
     heading = COLUMNS[scenario.figure][0].partition(",")[0]
     if ratios:
         tables.append(Grid(f"{scenario.title}: {heading} per {scenario.unit}, ours / theirs", ["", *cases], ratios))
+    verdicts = [verdict for claim in scenario.claims if (verdict := claim.judge(results)) is not None]
+    if verdicts:
+        tables.append(Grid(f"{scenario.title}: claims", ["", "measured", "at most", "verdict"], verdicts))
     return tables
 
 
@@ -80,10 +81,7 @@ def _ratio(scenario: Scenario, results: Results, ours: str, theirs: str, case: s
     mine, other = results[ours].get(case), results[theirs].get(case)
     if mine is None or other is None or not other[scenario.figure]:
         return "-"
-    ratio = mine[scenario.figure] / other[scenario.figure]
-    floor = scenario.floors.get((ours, theirs, case))
-    verdict = "" if floor is None else f" (at most {floor:g}: {'met' if ratio <= floor else 'MISSED'})"
-    return f"{ratio:.2g}{verdict}"
+    return f"{mine[scenario.figure] / other[scenario.figure]:.2g}"
 
 
 def save(scenario: Scenario, results: Results, about: Mapping[str, str]) -> list[Path]:

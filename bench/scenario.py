@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from bench.claims import Claim
 from bench.crowd import Mismatch
 from bench.load import Flow
 from bench.processes import LOAD_CORE, SERVER_CORE, Server, busy
@@ -30,8 +31,7 @@ a core: how busy server and load generator were, and what anybody else took from
 class Scenario:
     """One kind of work, done by each peer in turn.
 
-    ``measure`` starts a peer and gives the figures of each case. ``figure`` names the one that is compared, and
-    ``floors`` the ratio of ours to a peer's that may not be passed, by our name, the peer's and the case.
+    ``measure`` starts a peer and gives the figures of each case. ``figure`` names the one that is compared.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Scenario:
     figure: str
     peers: Sequence[Peer]
     measure: Callable[[Peer, float], dict[str, Figures]]
-    floors: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
+    claims: Sequence[Claim] = ()
 
 
 WARM_UP, PATIENCE = 0.6, 4.0

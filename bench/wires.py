@@ -36,19 +36,38 @@ def _compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-SOCKETIO = Wire(
-    path="/socket.io/?EIO=4&transport=websocket",
-    greeting=((None, "0{"), ("40", "40{")),
-    publish=lambda payload: "42" + _compact(["publish", payload]),
-    echo=lambda payload, number: f"42{number}" + _compact(["echo", payload]),
-)
+def socketio(topic: str = "/") -> Wire:
+    """Engine.IO 4 and Socket.IO 5, over WebSocket."""
+    place = "" if topic == "/" else f"{topic},"
+    return Wire(
+        path="/socket.io/?EIO=4&transport=websocket",
+        greeting=((None, "0{"), (f"40{place}", f"40{place}{{")),
+        publish=lambda payload: f"42{place}" + _compact(["publish", payload]),
+        echo=lambda payload, number: f"42{place}{number}" + _compact(["echo", payload]),
+    )
 
-NATIVE = Wire(
-    path="/hubbub/websocket",
-    greeting=((None, '{"welcome":'), ('{"join":"/","ref":1}', '{"reply":1,"ok":true')),
-    publish=lambda payload: _compact({"send": "/", "event": "publish", "payload": payload}),
-    echo=lambda payload, number: _compact({"send": "/", "event": "echo", "payload": payload, "ref": number}),
-)
+
+def native(topic: str = "/") -> Wire:
+    """Hubbub's own, in JSON: docs/protocols/native.md."""
+    return Wire(
+        path="/hubbub/websocket",
+        greeting=((None, '{"welcome":'), (_compact({"join": topic, "ref": 1}), '{"reply":1,"ok":true')),
+        publish=lambda payload: _compact({"send": topic, "event": "publish", "payload": payload}),
+        echo=lambda payload, number: _compact({"send": topic, "event": "echo", "payload": payload, "ref": number}),
+    )
+
+
+def phoenix(topic: str = "/") -> Wire:
+    """Phoenix Channels, serializer 2: arrays of join reference, reference, topic, event and payload."""
+    return Wire(
+        path="/socket/websocket?vsn=2.0.0",
+        greeting=((_compact(["1", "1", topic, "phx_join", {}]), _compact(["1", "1", topic, "phx_reply"])[:-1]),),
+        publish=lambda payload: _compact(["1", None, topic, "publish", payload]),
+        echo=lambda payload, number: _compact(["1", str(number), topic, "echo", payload]),
+    )
+
+
+SOCKETIO, NATIVE, PHOENIX = socketio(), native(), phoenix()
 
 RAW = Wire(
     path="/",
@@ -56,6 +75,14 @@ RAW = Wire(
     publish=lambda payload: payload,
     echo=lambda payload, number: payload,
 )
+
+MARKED = Wire(
+    path="/",
+    greeting=(),
+    publish=lambda payload: payload,
+    echo=lambda payload, number: f"echo{payload}",
+)
+"""For servers whose one program does both works, and is told by the message which."""
 
 BARE = Wire(
     path=None,
