@@ -110,7 +110,9 @@ class Membership:
         self._begin(self._join(command, variables))
 
     def send(self, command: Send) -> None:
-        if not self._running:
+        if self.left:
+            self.connection.tell(Reply(command, error=NotFound("the topic was left")))
+        elif not self._running:
             self._begin(self._handle(command))
         elif self._backlog is not None and len(self._backlog) >= self.house.limits.backlog:
             self.tell(Reply(command, error=TooMany("too many messages are waiting for an earlier one")))
