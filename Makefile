@@ -4,12 +4,14 @@
 #   make test ARGS="-k socketio -x"        what pytest is told
 #   make test JOBS=0                       one test after another, in one process
 #   make bench WHAT=fanout                 one benchmark
+#   make soak WHAT=cuts SEED=1             one long run, and what is left to chance in it
 #   make test VENV=/tmp/venv PYTHON=python3.13
 
 VENV ?= .venv
 PORT ?= 3000
 DEMO ?= chat
 WHAT ?=
+SEED ?=
 ARGS ?=
 JOBS ?= 2
 PYTHON ?=
@@ -27,7 +29,7 @@ PACKAGE := $(VENV)/.package
 TOOLS := $(VENV)/.tools
 DOCS := $(VENV)/.docs
 
-.PHONY: help demo test conformance check bench docs clean
+.PHONY: help demo test conformance soak check bench docs clean
 .DELETE_ON_ERROR:
 
 help: ## Say what can be made.
@@ -42,6 +44,9 @@ test: $(TOOLS) $(ASSETS) ## Run all tests, with real clients and a real browser 
 
 conformance: $(TOOLS) ## Run all 517 cases of RFC 6455 and 7692 on both lanes, which takes its time.
 	@$(BIN)/python -m pytest --verbose tests/conformance/all_rfc6455.py $(ARGS)
+
+soak: $(TOOLS) ## Run real nodes and clients for minutes while everything breaks, and judge (WHAT=, SEED=).
+	@$(BIN)/python -m tests.faults.soak $(WHAT) --seed "$(SEED)" $(ARGS)
 
 check: $(TOOLS) ## Look the code over: ruff, mypy, and the rules of ARCHITECTURE.md.
 	@$(BIN)/ruff check

@@ -1,0 +1,27 @@
+"""What the nodes of a run serve: topics with a log and presence, of which all can be had again."""
+
+from hubbub import App, Channel, Keep, Limits, on
+
+app = App(limits=Limits(rate=0, heartbeat=4.0, patience=4.0))
+"""Who is silent is found out soon: a run is short."""
+
+
+@app.channel("log:{name}")
+class Log(Channel):
+    history = Keep(count=1_000_000)
+    presence = True
+    presence_grace = 10.0
+    presence_list = 5_000
+
+    async def join(self, name: str, key: str = ""):
+        if key:
+            await self.track(key)
+
+    @on("say")
+    async def say(self, by: str, n: int, sum: int):
+        position = await self.publish("said", {"by": by, "n": n, "sum": sum}, id=f"{by}.{n}")
+        return {"at": str(position)}
+
+    @on("who")
+    async def who(self):
+        return {"keys": list((await self.present()).who)}

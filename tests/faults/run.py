@@ -1,0 +1,186 @@
+"""One run in a world of processes: clients of all kinds talk while faults come and go; at the end everybody is given
+the time to hear the last word, the logs are read, and the checker says what it found."""
+
+import asyncio
+import random
+import time
+
+from .checker import Promise, check
+from .clients import decode
+from .http_clients import KINDS
+from .kinds import kinds_for
+from .record import Bound, Heard, Joined, Past, Record, View, position
+from .wires import Http, open_line
+
+LAST = 60.0
+"""Seconds that everybody has to hear the last word, when all faults are healed."""
+PAGE = 1_000
+
+
+class Run:
+    """Clients, ``each`` of each kind in each topic, and what they say in a second, all together."""
+
+    def __init__(self, world, seed, topics=1, each=1, rate=100.0, window=8, kinds=KINDS, durable=None):
+        self.world = world
+        self.chance = random.Random(f"run {seed}")
+        self.record = Record()
+        self.topics = [f"log:{number}" for number in range(topics)]
+        self.rate = rate
+        self.window = window
+        self.long = 1.5
+        """Seconds that a fault takes, about."""
+        self.killed = []
+        self.talking = False
+        self.talk = None
+        self.durable = world.broker != "memory" if durable is None else durable
+        self.clients = [
+            kind(self.record, f"{kind.__name__}{topic[4:]}.{number}", topic, world.ports, seed)
+            for topic in self.topics
+            for number in range(each)
+            for kind in kinds
+        ]
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self):
+        for client in self.clients:
+            client.begin()
+        await self.until(lambda: all(client.joined for client in self.clients), "everybody came in", LAST)
+        self.talking = True
+        self.talk = asyncio.create_task(self.speak())
+        return self
+
+    async def __aexit__(self, *exception):
+        self.talking = False
+        self.talk.cancel()
+        await asyncio.gather(*(client.stop() for client in self.clients))
+
+    async def speak(self):
+        """Somebody says something, so often as the rate says; who waits for too many answers says nothing."""
+        begun, said = time.monotonic(), 0
+        while self.talking:
+            due = int((time.monotonic() - begun) * self.rate)
+            if due - said > self.rate:  # this process was busy: what was not said then is not said now
+                said = due
+            while said < due:
+                client = self.chance.choice(self.clients)
+                said += 1
+                if len(client.unanswered) < self.window:
+                    client.say()
+            await asyncio.sleep(0.01)
+
+    async def until(self, true, what, seconds):
+        deadline = time.monotonic() + seconds
+        while not true():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"in {seconds:g} seconds it did not come to pass that {what}")
+            await asyncio.sleep(0.05)
+
+    @property
+    def door(self):
+        return self.chance.choice(self.world.doors)
+
+    @property
+    def back(self):
+        return self.chance.choice(self.world.backs)
+
+    async def during(self, share=1.0):
+        """A fault lasts."""
+        await asyncio.sleep(self.long * share * self.chance.uniform(0.5, 1.5))
+
+    async def suffer(self, name, act):
+        """One fault, from its beginning until it is healed."""
+        self.record.faults.append((time.monotonic(), name))
+        try:
+            await act(self)
+        finally:
+            self.world.heal()
+
+    async def misfortunes(self, count, quiet=0.7):
+        """So many faults, of every kind that there is, in an order left to chance."""
+        possible = kinds_for(self.world.broker)
+        names = []
+        while len(names) < count:
+            names += self.chance.sample(sorted(possible), len(possible))
+        for name in names[:count]:
+            await self.suffer(name, possible[name])
+            await asyncio.sleep(quiet * self.chance.uniform(0.5, 1.5))
+
+    # -- how it ends ---------------------------------------------------------------------------------------------------
+
+    async def finish(self, settle=2.0):
+        """Heal everything, let everybody speak and hear the last word, look at what is left, and judge."""
+        self.world.heal()
+        self.talking = False
+        await self.until(lambda: all(client.joined for client in self.clients), "everybody came back", LAST)
+        await self.until(lambda: not any(client.unanswered for client in self.clients), "all was answered", LAST)
+        for topic in self.topics:  # the last word, which everybody is to hear
+            next(client for client in self.clients if client.topic == topic).say()
+        await self.until(lambda: not any(client.unanswered for client in self.clients), "all was answered", LAST)
+        try:
+            await self.until(self.all_is_heard, "everybody heard everything", LAST)
+        except AssertionError:
+            pass  # the checker says who did not, and what
+        for topic in self.topics:
+            self.record.pasts.append(await self.past(topic))
+        self.record.ended = True
+        return check(self.record, Promise(durable=self.durable, settle=settle))
+
+    def all_is_heard(self):
+        heads = {}
+        for sent in self.record.sent.values():
+            if sent.position is not None:
+                epoch, offset = sent.position
+                heads[sent.topic, epoch] = max(offset, heads.get((sent.topic, epoch), 0))
+        return all(
+            (at := position(client.position)) is not None and at[1] >= heads.get((client.topic, at[0]), 0)
+            for client in self.clients
+        )
+
+    async def past(self, topic):
+        """The whole log, page by page, as anybody reads it who polls."""
+        started = time.monotonic()
+        line = await open_line(Http, self.world.nodes[0].port)
+        status, body = await line.ask("GET", f"/topics/{topic}", deadline=LAST)
+        assert status == 200, body
+        epoch, head = position(decode(body)["position"])
+        at, entries = 0, []
+        while at < head:
+            status, body = await line.ask("GET", f"/topics/{topic}?after={epoch}:{at}&limit={PAGE}", deadline=LAST)
+            page = decode(body)
+            if status != 200 or not page["complete"]:
+                break
+            for event in page["events"]:
+                if event["event"] != "said":
+                    continue
+                at = position(event["position"])[1]
+                entries.append((at, (event["payload"]["by"], event["payload"]["n"])))
+        line.abort()
+        return Past(topic, started, epoch, entries)
+
+    async def view(self, node, topic):
+        """Who this node says is in the topic."""
+        line = await open_line(Http, node.port)
+        status, body = await line.ask("POST", f"/topics/{topic}/who", deadline=LAST)
+        line.abort()
+        assert status == 200, body
+        self.record.views.append(View(time.monotonic(), node.log.stem, topic, frozenset(decode(body)["keys"])))
+
+    # -- what it was ---------------------------------------------------------------------------------------------------
+
+    def bound(self, what, value, most):
+        self.record.bounds.append(Bound(what, value, most))
+
+    def numbers(self):
+        events = [event for story in self.record.stories for event in story.events]
+        resumed = [event.recovered for event in events if type(event) is Joined and not event.fresh]
+        return {
+            "clients": len(self.clients),
+            "acknowledged": sum(sent.position is not None for sent in self.record.sent.values()),
+            "delivered": sum(type(event) is Heard for event in events),
+            "read in the logs": sum(len(past.entries) for past in self.record.pasts),
+            "faults": len(self.record.faults),
+            "kinds of faults": len({name for _, name in self.record.faults}),
+            "came back": len(resumed),
+            "recovered": sum(recovered is True for recovered in resumed),
+        }

@@ -1,0 +1,54 @@
+"""`make soak WHAT=cuts SEED=1`: one long run, its numbers and its verdicts; the exit code says whether all went well.
+
+Without a name it says which there are.
+"""
+
+import argparse
+import asyncio
+import gc
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from importlib import import_module
+from pathlib import Path
+
+import uvloop
+
+SCENARIOS = {
+    "cuts": "2-second cuts every 10 seconds, 200 clients of all kinds: everything arrives, once",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=SCENARIOS)
+    parser.add_argument("--seed", default="")
+    parser.add_argument("--short", action="store_true", help="a tenth of it")
+    asked = parser.parse_args()
+    if asked.what is None:
+        print("\n".join(f"  make soak WHAT={name:<8} {what}" for name, what in SCENARIOS.items()))
+        return 0
+    seed = asked.seed or str(secrets.randbelow(1_000_000))
+    scenario = import_module(f"tests.faults.soak.{asked.what}")
+    print(f"{asked.what}: {SCENARIOS[asked.what]}\nseed {seed}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="hubbub-soak-"))
+    begun = time.monotonic()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)  # a record of millions is not to be gone through again and again
+    try:
+        good = uvloop.run(bounded(scenario, folder, seed, asked.short))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"{asked.what}: {'passed' if good else 'FAILED'} in {time.monotonic() - begun:.0f} s, seed {seed}")
+    return 0 if good else 1
+
+
+async def bounded(scenario, folder, seed, short):
+    async with asyncio.timeout(scenario.SECONDS):
+        return await scenario.play(folder, seed, short)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
