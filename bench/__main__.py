@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from bench.connect import CONNECT
 from bench.crowd import Mismatch
 from bench.durable import DURABLE
 from bench.echo import ECHO
@@ -17,9 +18,10 @@ from bench.machine import describe
 from bench.processes import Failed, make_room
 from bench.report import grids, middle, save
 from bench.roster import Peer
+from bench.scale import SCALE
 from bench.scenario import Figures, Scenario
 
-SCENARIOS = {scenario.name: scenario for scenario in (FANOUT, ECHO, IDLE, DURABLE)}
+SCENARIOS = {scenario.name: scenario for scenario in (FANOUT, SCALE, ECHO, CONNECT, IDLE, DURABLE)}
 
 console = Console(highlight=False, width=160)
 

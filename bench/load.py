@@ -75,17 +75,20 @@ def _end(clients: Sequence[Client], poll: select.epoll, wrong: str) -> None:
 
 
 class FanOut:
-    """The first client publishes; all receive. At most ``window`` publications are on their way.
+    """The first client publishes, or each of ``speakers`` at once; all receive. At most ``window`` such are on their way.
 
     A publication has arrived when the crowd as a whole has had as many bytes as it makes: single clients may be a
     little ahead of others.
     """
 
-    def __init__(self, crowd: Crowd, payload: str, size: int, window: int) -> None:
+    def __init__(
+        self, crowd: Crowd, payload: str, size: int, window: int, speakers: Sequence[Client] | None = None
+    ) -> None:
         self._crowd = crowd
         self._poll, self._reads = _begin(crowd)
-        self._publish = crowd[0].line.send
-        self._frame = crowd.wire.encode(crowd.wire.publish(payload))
+        self._lines = [
+            (client.line.send, client.wire.encode(client.wire.publish(payload))) for client in speakers or crowd[:1]
+        ]
         self._size = size
         self._whole = size * len(crowd)
         self._window = window
@@ -140,8 +143,9 @@ class FanOut:
         if room > 0:
             self._sent.extend([time.perf_counter()] * room)
             self._published += room
-            if self._publish(self._frame * room) != len(self._frame) * room:
-                raise Mismatch("the server does not read what is published")
+            for send, frame in self._lines:
+                if send(frame * room) != len(frame) * room:
+                    raise Mismatch("the server does not read what is published")
 
 
 class Echo:

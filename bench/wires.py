@@ -37,8 +37,8 @@ def _compact(value: object) -> str:
 
 
 def socketio(topic: str = "/") -> Wire:
-    """Engine.IO 4 and Socket.IO 5, over WebSocket."""
-    place = "" if topic == "/" else f"{topic},"
+    """Engine.IO 4 and Socket.IO 5, over WebSocket. A topic is a namespace."""
+    place = "" if topic == "/" else f"/{topic},"
     return Wire(
         path="/socket.io/?EIO=4&transport=websocket",
         greeting=((None, "0{"), (f"40{place}", f"40{place}{{")),

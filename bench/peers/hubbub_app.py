@@ -6,8 +6,9 @@ app = App(limits=Limits(rate=0, heartbeat=600))
 
 
 @app.channel("/")
+@app.channel("room:{room}")
 class Bench(Channel):
-    """One topic, everyone in it."""
+    """One topic, everyone in it; or a hundred."""
 
     @on("publish")
     async def fan(self, data: str) -> None:

@@ -1,0 +1,40 @@
+"""Connect: what a handshake and a join cost. Each client comes as it would by itself, opens, joins and stays."""
+
+import time
+
+from bench.claims import versus
+from bench.crowd import crowd
+from bench.processes import Server
+from bench.roster import HUBBUB, PEERS, PYTHON_SOCKETIO, SENDS, SOCKETIO_NODE, Peer
+from bench.scenario import Figures, Scenario
+
+FIRST, ALL = 500, 3_000
+"""The first clients make a server load and compile what it needs; what the rest take is what counts."""
+
+_CASE = f"{ALL - FIRST:,} clients"
+
+
+def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
+    with Server(peer.start("fanout")) as server, crowd(server.port, peer.wire) as clients:
+        clients.grow(FIRST)
+        began, used, own = time.perf_counter(), server.cpu(), time.process_time()
+        clients.grow(ALL)
+        span, cpu, load = time.perf_counter() - began, server.cpu() - used, time.process_time() - own
+    count = ALL - FIRST
+    return {
+        _CASE: {"cpu": cpu / count * 1e6, "rate": count / span, "server": cpu / span, "load": load / span},
+    }
+
+
+CONNECT = Scenario(
+    name="connect",
+    title="Connect and join",
+    unit="client",
+    figure="cpu",
+    peers=[peer for peer in PEERS if peer is not SENDS],  # it has no handshake
+    measure=_measure,
+    claims=[
+        versus(HUBBUB.name, SOCKETIO_NODE.name, _CASE, 1 / 2),
+        versus(HUBBUB.name, PYTHON_SOCKETIO.name, _CASE, 1 / 2),
+    ],
+)
