@@ -12,6 +12,7 @@ from bench.crowd import Mismatch
 from bench.durable import DURABLE
 from bench.echo import ECHO
 from bench.fanout import FANOUT
+from bench.heartbeat import HEARTBEAT
 from bench.idle import IDLE
 from bench.install import install
 from bench.machine import describe
@@ -21,7 +22,7 @@ from bench.roster import Peer
 from bench.scale import SCALE
 from bench.scenario import Figures, Scenario
 
-SCENARIOS = {scenario.name: scenario for scenario in (FANOUT, SCALE, ECHO, CONNECT, IDLE, DURABLE)}
+SCENARIOS = {scenario.name: scenario for scenario in (FANOUT, SCALE, ECHO, CONNECT, IDLE, HEARTBEAT, DURABLE)}
 
 console = Console(highlight=False, width=160)
 

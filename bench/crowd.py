@@ -7,18 +7,17 @@ will be counted has been looked at on every client, ``load`` takes over and look
 import base64
 import os
 import socket
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from bench.wires import Wire, unframe
+from bench.wires import BINARY, PING, TEXT, Wire, unframe
 
 DEADLINE = 20.0
 """Seconds for any one answer: the slowest peer needs 3 s to greet a batch."""
 
 BATCH = 64
 """Clients that connect at once: less than any server's listen queue (Node's is 511)."""
-
-TEXT, BINARY, PING = 1, 2, 9
 
 
 class Mismatch(Exception):
@@ -28,15 +27,16 @@ class Mismatch(Exception):
 class Client:
     """One connection of a wire. Blocks, up to a deadline."""
 
-    __slots__ = ("_read", "line", "wire")
+    __slots__ = ("_inflate", "_read", "line", "wire")
 
     def __init__(self, port: int, wire: Wire) -> None:
         self.wire = wire
         self._read = b""
+        self._inflate = zlib.decompressobj(-15).decompress if wire.deflate else bytes
         self.line = socket.create_connection(("127.0.0.1", port), DEADLINE)
         self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if wire.path is not None:
-            self.line.sendall(_request(wire.path, port))
+            self.line.sendall(_request(wire.path, port, deflate=wire.deflate))
 
     def accept(self) -> None:
         """Take the server's side of the WebSocket handshake."""
@@ -63,8 +63,11 @@ class Client:
             if found is None:
                 self._receive()
                 continue
-            opcode, start, stop = found
+            first, start, stop = found
             payload, self._read = self._read[start:stop], self._read[stop:]
+            opcode = first & 0x0F
+            if first & 0x40:  # RSV1: "the Per-Message Compressed bit", RFC 7692, section 6
+                payload = self._inflate(payload + b"\0\0\xff\xff")
             if opcode in (TEXT, BINARY):
                 return payload.decode(), stop
             if opcode != PING:
@@ -82,11 +85,12 @@ class Client:
         self._read += data
 
 
-def _request(path: str, port: int) -> bytes:
+def _request(path: str, port: int, *, deflate: bool) -> bytes:
     key = base64.b64encode(os.urandom(16)).decode()
+    offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" if deflate else ""
     return (
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{offer}\r\n"
     ).encode()
 
 

@@ -74,8 +74,27 @@ def _end(clients: Sequence[Client], poll: select.epoll, wrong: str) -> None:
         client.line.settimeout(DEADLINE)
 
 
+def answer(clients: Sequence[Client], seconds: float) -> int:
+    """Be alive for this long: answer what the server asks to see that. Gives how many answers there were."""
+    ((asked, told),) = {client.wire.heartbeat for client in clients if client.wire.heartbeat}
+    poll, reads = _begin(clients)
+    sends = {client.line.fileno(): client.line.send for client in clients}
+    until, beats = time.perf_counter() + seconds, 0
+    while (left := until - time.perf_counter()) > 0:
+        for descriptor, _ in poll.poll(left):
+            count = reads[descriptor](_buffer)
+            if _buffer[:count] != asked:
+                raise Mismatch(f"{bytes(_buffer[:count])!r} was heard where a heartbeat was expected")
+            sends[descriptor](told)
+            beats += 1
+    poll.close()
+    for client in clients:
+        client.line.settimeout(DEADLINE)
+    return beats
+
+
 class FanOut:
-    """The first client publishes, or each of ``speakers`` at once; all receive. At most ``window`` such are on their way.
+    """The first client publishes, or each of ``speakers``; all receive. At most ``window`` such are on their way.
 
     A publication has arrived when the crowd as a whole has had as many bytes as it makes: single clients may be a
     little ahead of others.

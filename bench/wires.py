@@ -12,6 +12,9 @@ FIRST_NUMBER = 1_000
 """Acknowledgement numbers run from here for at most 9,000: four digits each, so that all frames are of one size."""
 
 
+TEXT, BINARY, PING, PONG = 1, 2, 9, 10
+
+
 @dataclass(frozen=True)
 class Wire:
     """A wire format.
@@ -26,10 +29,28 @@ class Wire:
     greeting: tuple[tuple[str | None, str], ...]
     publish: Callable[[str], str]
     echo: Callable[[str, int], str]
+    heartbeat: tuple[bytes, bytes] | None = None
+    """What a server sends to see whether we live, and what it wants to hear; None if it never asks."""
+    deflate: bool = False
+    """Whether the handshake offers permessage-deflate."""
 
     def encode(self, text: str) -> bytes:
         """The bytes that say this."""
         return text.encode() if self.path is None else frame(text)
+
+
+def frame(text: str, opcode: int = TEXT) -> bytes:
+    """One masked frame, as RFC 6455, section 5.2, wants it from a client."""
+    data = text.encode()
+    size, first = len(data), bytes((0x80 | opcode,))
+    if size < 126:
+        head = first + bytes((0x80 | size,))
+    elif size < 1 << 16:
+        head = first + b"\xfe" + size.to_bytes(2)
+    else:
+        head = first + b"\xff" + size.to_bytes(8)
+    mask = os.urandom(4)
+    return head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
 
 
 def _compact(value: object) -> str:
@@ -44,6 +65,7 @@ def socketio(topic: str = "/") -> Wire:
         greeting=((None, "0{"), (f"40{place}", f"40{place}{{")),
         publish=lambda payload: f"42{place}" + _compact(["publish", payload]),
         echo=lambda payload, number: f"42{place}{number}" + _compact(["echo", payload]),
+        heartbeat=(b"\x81\x012", frame("3")),
     )
 
 
@@ -54,6 +76,7 @@ def native(topic: str = "/") -> Wire:
         greeting=((None, '{"welcome":'), (_compact({"join": topic, "ref": 1}), '{"reply":1,"ok":true')),
         publish=lambda payload: _compact({"send": topic, "event": "publish", "payload": payload}),
         echo=lambda payload, number: _compact({"send": topic, "event": "echo", "payload": payload, "ref": number}),
+        heartbeat=(b"\x89\x00", frame("", PONG)),
     )
 
 
@@ -92,22 +115,8 @@ BARE = Wire(
 )
 
 
-def frame(text: str) -> bytes:
-    """One masked text frame, as RFC 6455, section 5.2, wants it from a client."""
-    data = text.encode()
-    size = len(data)
-    if size < 126:
-        head = bytes((0x81, 0x80 | size))
-    elif size < 1 << 16:
-        head = b"\x81\xfe" + size.to_bytes(2)
-    else:
-        head = b"\x81\xff" + size.to_bytes(8)
-    mask = os.urandom(4)
-    return head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
-
-
 def unframe(data: bytes) -> tuple[int, int, int] | None:
-    """Opcode, start of the payload and end of the frame at the beginning of what a server sent, once it is whole."""
+    """First byte, payload's start and end of the frame at the beginning of what a server sent, once it is whole."""
     if len(data) < 2:
         return None
     size, start = data[1] & 0x7F, 2
@@ -117,4 +126,4 @@ def unframe(data: bytes) -> tuple[int, int, int] | None:
             return None
         size = int.from_bytes(data[2:start])
     stop = start + size
-    return None if len(data) < stop else (data[0] & 0x0F, start, stop)
+    return None if len(data) < stop else (data[0], start, stop)

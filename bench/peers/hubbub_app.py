@@ -1,8 +1,10 @@
 """Hubbub. The peers have no rate limit, and their clients are not asked for a sign of life while we count."""
 
+import os
+
 from hubbub import App, Channel, Limits, on
 
-app = App(limits=Limits(rate=0, heartbeat=600))
+app = App(limits=Limits(rate=0, heartbeat=float(os.environ.get("HEARTBEAT", "600"))))
 
 
 @app.channel("/")

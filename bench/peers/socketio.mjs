@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import { Server } from "socket.io";
 
 const server = createServer();
-const io = new Server(server, { pingInterval: 600_000 });
+const io = new Server(server, { pingInterval: 1_000 * Number(process.env.HEARTBEAT ?? 600) });
 
 io.on("connection", (socket) => {
   socket.on("publish", (data) => io.emit("m", data));
