@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from hubbub import brokers, protocols
 from hubbub.attendance import Attendance
 from hubbub.auth import Origins
+from hubbub.background import Background
 from hubbub.blueprint import Blueprint
 from hubbub.channels.base import Channel
 from hubbub.connection import Connection
@@ -43,6 +44,7 @@ from hubbub.workers import Workers
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type[Channel])
+B = TypeVar("B", bound=Callable[[], Awaitable[Any]])
 Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 log = logging.getLogger("hubbub")
@@ -80,6 +82,7 @@ class App:
         self.routes = Routes(_load(protocols))
         self.files = Files(STATIC, pages)
         self.reception = Reception(self.limits)
+        self._background = Background()
         self._starting: asyncio.Lock | None = None
         self._started = False
         self._loop: asyncio.AbstractEventLoop
@@ -128,6 +131,15 @@ class App:
             return function
 
         return register
+
+    def background(self, function: B) -> B:
+        """Run the decorated ``async def`` beside the clients, from the application's start to its end, when it is
+        cancelled. What it raises is logged, and stops nothing else.
+
+        Raises UsageError for what is no ``async def`` without parameters.
+        """
+        self._background.add(function)
+        return function
 
     def publish(
         self, topic: str, event: str, *payload: Any, keep: bool = True, id: str | None = None, key: str = ""
@@ -200,12 +212,14 @@ class App:
             await self.nodes.start()
             await self.attendance.start()
             self._started = True
+            self._background.start(self.complain)
 
     async def close(self) -> None:
         """Tell every client to come back later, finish what runs, and stop."""
         if not self._started:
             return
         await self.drain(0.0)
+        await self._background.close(self.complain)
         if self.eager.running:
             _, late = await asyncio.wait(self.eager.running, timeout=5.0)
             for task in late:
