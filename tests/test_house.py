@@ -148,6 +148,7 @@ def test_the_wheel_holds_demos_browser_clients_and_licences(tmp_path: Path) -> N
         "hubbub/demos/tutorial/app.py",
         "hubbub/demos/chat/index.html",
         "hubbub/demos/room/clients.js",
+        "hubbub/demos/transports/transports.js",
         "hubbub/cli/project/pages/index.html",
         "hubbub/static/socket.io/socket.io.js",
         "hubbub/static/socket.io/socket.io.min.js",
@@ -160,5 +161,8 @@ def test_the_wheel_holds_demos_browser_clients_and_licences(tmp_path: Path) -> N
         "hubbub/static/phoenix/phoenix.min.js",
         "hubbub/static/phoenix/phoenix.mjs",
         "hubbub/static/phoenix/LICENSES.txt",
+        "hubbub/static/uplot/uPlot.iife.min.js",
+        "hubbub/static/uplot/uPlot.min.css",
+        "hubbub/static/uplot/LICENSES.txt",
     }
     assert not [name for name in held if "node_modules" in name or "cache" in name or name.startswith("tests")]

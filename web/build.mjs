@@ -2,7 +2,8 @@
 //
 // Rules:
 // 1. What others made is served as they published it, byte for byte; our own client is bundled from client/.
-// 2. What a bundle is made of is read from its source map, so no licence is forgotten; one that is missing is an error.
+// 2. What a bundle is made of is read from its source map, or is its package alone if that has no dependencies; so no licence is
+//    forgotten, and one that is missing is an error.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -38,6 +39,12 @@ const CLIENTS = [
     part: /^(?:node_modules\/([^/]+)|(lib))\//, // browser-pack, which wraps it, has left a few lines of its own
     renamed: { lib: "sockjs-client" },
   },
+  {
+    name: "uplot", // the curves of demos; published without source maps, and without dependencies
+    from: "dist",
+    files: /^uPlot\.(iife\.min\.js|min\.css)$/,
+    to: "uplot",
+  },
 ];
 
 for (const client of CLIENTS) {
@@ -69,6 +76,7 @@ async function ours(source, folder) {
 
 /** The packages that are in these bundles. */
 async function partsOf(client, source, files) {
+  if (client.part === undefined) return [await alone(client.name)];
   const found = new Set();
   for (const file of files.filter((file) => file.endsWith(".map"))) {
     for (const path of JSON.parse(await readFile(join(source, file), "utf8")).sources) {
@@ -79,6 +87,13 @@ async function partsOf(client, source, files) {
     }
   }
   return [...found].sort();
+}
+
+/** A package that is made of nothing else. */
+async function alone(name) {
+  const { dependencies = {} } = JSON.parse(await readFile(join(packages, name, "package.json"), "utf8"));
+  if (Object.keys(dependencies).length) throw new Error(`${name} has dependencies now, and what is in it cannot be told`);
+  return name;
 }
 
 /** A package's name, version and licence. */

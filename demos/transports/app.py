@@ -1,0 +1,66 @@
+"""One ticker, and each way there is for a page to hear it: how late is it, and what does it cost?"""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from random import gauss
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from hubbub import App, Channel, Keep, on
+
+Rate = Annotated[int, Meta(ge=1, le=50)]
+
+
+async def head_size(scope, receive, send):
+    """``GET /head`` says how many bytes the head of that very request took: a browser does not tell its page."""
+    line = len(f"{scope['method']} {scope['path']} HTTP/1.1\r\n")
+    size = line + sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"]) + len("\r\n")
+    found = scope["path"] == "/head"
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200 if found else 404, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(size if found else None).encode()})
+
+
+app = App(pages=Path(__file__).parent, fallback=head_size)
+
+
+@app.channel("ticker")
+class Ticker(Channel):
+    history = Keep(count=1_000, seconds=60)
+    rate: ClassVar[Rate] = 10  # ticks a second, for everyone who listens
+    here: ClassVar[int] = 0
+    last: ClassVar[float] = 0.0  # when somebody was here last: between two polls nobody is
+
+    async def join(self) -> None:
+        Ticker.here += 1
+
+    async def leave(self, reason: str) -> None:
+        Ticker.here -= 1
+        Ticker.last = now()
+
+    @on("clock")
+    async def clock(self) -> float:
+        return now()
+
+    @on("rate")
+    async def change(self, rate: Rate) -> None:
+        Ticker.rate = rate
+
+
+@app.background
+async def tick() -> None:
+    price, due = 100.0, time.monotonic()
+    while True:
+        due = max(due + 1 / Ticker.rate, time.monotonic() - 1)
+        await asyncio.sleep(due - time.monotonic())
+        if Ticker.here or now() < Ticker.last + 10_000:
+            price = max(1.0, price + gauss(0, 0.05))
+            await app.publish("ticker", "tick", {"at": now(), "rate": Ticker.rate, "price": round(price, 2)})
+
+
+def now() -> float:
+    """Milliseconds on a clock of the server's that nobody sets."""
+    return round(time.monotonic() * 1_000, 3)
