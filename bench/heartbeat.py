@@ -22,10 +22,14 @@ def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
             clients.grow(len(clients) + CONNECTIONS // 20)
             answer(clients, 0.1)
         answer(clients, INTERVAL)  # so that each has had its first
-        began, cpu = time.perf_counter(), server.cpu()
+        began, cpu, own = time.perf_counter(), server.cpu(), time.process_time()
         beats = answer(clients, INTERVAL)
-        span, used = time.perf_counter() - began, server.cpu() - cpu
-    return {_CASE: {"cpu": used / span / CONNECTIONS * 1e6, "rate": beats / span, "server": used / span}}
+        span, used, load = time.perf_counter() - began, server.cpu() - cpu, time.process_time() - own
+    return {
+        _CASE: {
+            "cpu": used / span / CONNECTIONS * 1e6, "rate": beats / span, "server": used / span, "load": load / span,
+        },
+    }  # fmt: skip
 
 
 OURS = (HUBBUB, HUBBUB_NATIVE)
