@@ -119,7 +119,7 @@ class Crowd(list[Client]):
             greeted = len(self)
             for _ in range(min(BATCH, size - greeted)):
                 self.append(Client(self.port, self.wire))
-            _greet(self[greeted:], self.wire)
+            greet(self[greeted:], self.wire)
 
     def probe(self, payload: str) -> int:
         """Have one payload told to all, see that it reaches each, and give the size of its frame in bytes."""
@@ -133,7 +133,8 @@ class Crowd(list[Client]):
         return _one_size(self, payload)
 
 
-def _greet(clients: Sequence[Client], wire: Wire) -> None:
+def greet(clients: Sequence[Client], wire: Wire) -> None:
+    """Take their handshakes, and go through what the wire wants said and heard before anything else."""
     for client in clients:
         client.accept()
     for text, answer in wire.greeting:

@@ -16,6 +16,7 @@ Figures = dict[str, float]
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "cpu": ("server CPU, us", ".2f"),
     "rate": ("per second", ",.0f"),
+    "span": ("seconds", ".2f"),
     "p50": ("p50, ms", ".2f"),
     "p99": ("p99, ms", ".2f"),
     "memory": ("KiB", ".1f"),

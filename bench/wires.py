@@ -69,11 +69,12 @@ def socketio(topic: str = "/") -> Wire:
     )
 
 
-def native(topic: str = "/") -> Wire:
-    """Hubbub's own, in JSON: docs/protocols/native.md."""
+def native(topic: str = "/", after: str | None = None) -> Wire:
+    """Hubbub's own, in JSON: docs/protocols/native.md. With ``after`` all that was published since is wanted."""
+    join = {"join": topic, "ref": 1} | ({} if after is None else {"after": after})
     return Wire(
         path="/hubbub/websocket",
-        greeting=((None, '{"welcome":'), (_compact({"join": topic, "ref": 1}), '{"reply":1,"ok":true')),
+        greeting=((None, '{"welcome":'), (_compact(join), '{"reply":1,"ok":true')),
         publish=lambda payload: _compact({"send": topic, "event": "publish", "payload": payload}),
         echo=lambda payload, number: _compact({"send": topic, "event": "echo", "payload": payload, "ref": number}),
         heartbeat=(b"\x89\x00", frame("", PONG)),

@@ -2,7 +2,7 @@
 
 import os
 
-from hubbub import App, Channel, Limits, on
+from hubbub import App, Channel, Keep, Limits, on
 
 app = App(limits=Limits(rate=0, heartbeat=float(os.environ.get("HEARTBEAT", "600"))))
 
@@ -19,3 +19,10 @@ class Bench(Channel):
     @on("echo")
     async def echo(self, data: str) -> str:
         return data
+
+
+@app.channel("kept:{room}")
+class Kept(Bench):
+    """With a history, for those who come back."""
+
+    history = Keep(count=1_000)
