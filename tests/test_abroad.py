@@ -6,6 +6,7 @@ import time
 import pytest
 
 import hubbub.abroad
+from hubbub import gossip
 from tests.attending import DEADLINE, make_app, member
 from tests.conftest import running
 
@@ -179,7 +180,8 @@ async def test_words_that_no_node_said_are_dropped(nodes, shared_redis, redis_ur
 async def test_rows_of_a_lost_node_go_after_a_lease_and_the_grace(nodes, monkeypatch):
     """The node is not ended: it falls silent, as one that is stopped does."""
     for name in ("BEAT", "LEASE", "LATELY"):
-        monkeypatch.setattr(f"hubbub.abroad.{name}", getattr(hubbub.abroad, name) / 8)
+        monkeypatch.setattr(gossip, name, getattr(gossip, name) / 8)
+    monkeypatch.setattr(hubbub.abroad, "BEAT", gossip.BEAT)
     one, two = nodes.start("one", presence_grace=0.2), nodes.start("two", presence_grace=0.2)
     async with member(one, key="ada", name="Ada"), member(two, key="bob", name="Bob") as bob:
         await bob.until(lambda bob: set(bob.names) == {"ada", "bob"})

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hubbub"
 
 ROWS = (
     {"errors"},
-    {"history", "presence", "limits", "patterns"},
+    {"history", "presence", "leases", "limits", "patterns"},
     {"messages"},
     {"envelope"},
     {"protocols"},
@@ -24,7 +24,7 @@ ROWS = (
     {"hub"},
     {"recovery"},
     {"nodes"},
-    {"gathering"},
+    {"gossip", "gathering"},
     {"abroad"},
     {"attendance"},
     {"shapes"},
@@ -48,7 +48,7 @@ STANDS_ON = {"socketio": "engineio", "sockjs": "native", "sse": "http", "polling
 """Which protocol may import another. A protocol's further files begin with its name: ``socketio_packets``."""
 
 PURE = re.compile(
-    r"(errors|history|presence|limits|messages|envelope|shapes|outbox|patterns|protocols"
+    r"(errors|history|presence|leases|gossip|limits|messages|envelope|shapes|outbox|patterns|protocols"
     r"|servers\.(websocket|deflate|handshake|routes))\b"
 )
 IMPURE = {"asyncio", "socket", "ssl", "time", "threading", "random", "secrets", "logging"}

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hubbub.abroad import HANDOVER, Abroad
+from hubbub.abroad import Abroad
 from hubbub.brokers.base import Done
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
@@ -24,6 +24,7 @@ from hubbub.hub import Hub
 from hubbub.limits import Limits
 from hubbub.messages import Push, encode, is_json
 from hubbub.nodes import Nodes
+from hubbub.presence import HANDOVER
 
 DONE: Awaitable[Any] = Done(NOWHERE)
 Hook = Callable[[str, str, tuple[Any, ...]], Coroutine[Any, Any, None]]
@@ -160,7 +161,7 @@ class Attendee:
                 raise Invalid(f"a presence key has 1 to {limits.topic_length} characters")
             if len(self.rows) >= limits.tracked:
                 raise TooMany(f"more than {limits.tracked} presence keys of one client in a topic")
-            if roster.rows(key) >= limits.metas:
+            if len(roster.shown(key)) >= limits.metas:
                 raise TooMany(f"more than {limits.metas} connections of one presence key in a topic")
             self.rows[key] = roster.track(key, text, now, wall)
         self.gathering.touch()

@@ -87,7 +87,17 @@ class Gathering:
         if abroad is not None:
             if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
                 self._opening = asyncio.get_running_loop().create_task(abroad.open(self))
+                self._opening.add_done_callback(self._opened)
             await asyncio.shield(self._opening)
+
+    def _opened(self, opening: "asyncio.Task[None]") -> None:
+        if not opening.cancelled():
+            opening.exception()  # told to those who wait for it, if anybody does
+        self.tick(self.attendance.deadlines.now())
+
+    @property
+    def _is_opening(self) -> bool:
+        return self._opening is not None and not self._opening.done()
 
     def visit(self) -> None:
         """Somebody asks who is here: be kept for a while."""
@@ -95,7 +105,7 @@ class Gathering:
         self._wake(self._visited)
 
     def present(self) -> Present:
-        keys = itertools.islice(self.roster.keys(), self.terms.listed)
+        keys = itertools.islice(self.roster, self.terms.listed)
         who = {key: [msgspec.json.decode(row.meta) for row in self.roster.shown(key)] for key in keys}
         return Present(len(self.roster), who)
 
@@ -115,6 +125,8 @@ class Gathering:
     def tick(self, now: float) -> None:
         self._soon = False
         self.deadline = None
+        if self._is_opening:
+            return  # what is known is half of it
         self.roster.expire(now)
         if self.roster.changed or self.newcomers:
             if now >= self._next:
@@ -135,7 +147,7 @@ class Gathering:
     def retire(self) -> None:
         """End, if nobody of this node is here, nor was lately."""
         attendance, roster = self.attendance, self.roster
-        if self.attendees or roster.sheets[roster.node].rows or roster.changed or self._settling:
+        if self.attendees or roster.sheets[roster.node].rows or roster.changed or self._settling or self._is_opening:
             return
         if self._visited <= attendance.deadlines.now() and attendance.gatherings.get(self.name) is self:
             self.deadline = None

@@ -10,14 +10,17 @@ simplest of rules:
    that builds on a version that one has not is not merged, and the whole sheet is asked for.
 3. A node that has not been heard for a lease is lost. Its rows are treated as if all its clients had left; should it
    be heard again, its sheet is asked for.
-4. A row that left is shown for a time of *grace*. A row of the same key that comes within it takes its place: with the
+4. A row that left is shown for a time of *grace*. A row of the same key that comes within it takes its *seat*: with the
    same meta nobody is told anything, with another it is a change of the meta. Every node counts that time by itself.
-5. What members are told are differences between what they were told before and what is shown now.
+5. Two nodes may give the same seat away at the same time. When they hear of each other, one of them gives its client
+   another. Who had a seat before others is not shown again, even if word of it comes late: so *turns* are counted.
+6. What members are told are differences between what they were told before and what is shown now.
 
 Times are given: ``now`` is a monotonic clock, ``wall`` the time of day that other nodes can read too.
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
@@ -26,20 +29,31 @@ Place = tuple[str, int]
 """A node, and the number of a row in its sheet."""
 
 
+HANDOVER = 30.0
+"""Seconds that the rows of a node that said goodbye are shown: clients come back at a time that is theirs to choose."""
+
+
 class Row(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """One connection of a key. ``ref`` names it to clients, ``previous`` is what it was called before its last change.
-    It is there ``since`` then, first on the node ``first``, should it have taken the place of another. ``left`` is when
-    its client left, 0 while it is there; it is shown for ``rest`` more seconds then."""
+    Its ``seat`` it may have from one that left: it is the ref of the first who had it, taken ``since`` then; ``turn``
+    counts the nodes it has been handed to. ``left`` is when its client left, 0 while it is there; it is shown for
+    ``rest`` more seconds then."""
 
     number: int
     key: str
     ref: str
     meta: bytes
     since: float
-    first: str
+    seat: str
+    turn: int = 0
     previous: str = ""
     left: float = 0.0
     rest: float = 0.0
+
+    @property
+    def first(self) -> str:
+        """The node on which its seat was taken first."""
+        return self.seat.rpartition(".")[0]
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
@@ -77,19 +91,26 @@ class Roster:
     node: rows and versions are numbered with them, so that a roster can be thrown away and begun again."""
 
     __slots__ = (
-        "_changed", "_dirty", "_keys", "_numbers", "_order", "_parted", "_until", "grace", "node", "sheets", "told",
+        "_base", "_changed", "_dirty", "_keys", "_memory", "_numbers", "_order", "_parted", "_shown", "_until", "grace",
+        "node", "sheets", "told",
     )  # fmt: skip
 
     def __init__(self, node: str, grace: float, numbers: Iterator[int]) -> None:
         self.node = node
         self.grace = grace
+        self._memory = grace + HANDOVER
+        """How long a row that has come to its end is remembered, if others may still show who had its seat before."""
         self._numbers = numbers
         self.sheets: dict[str, Sheet] = {node: Sheet()}
         """By node: also of those that have the topic and nobody in it."""
+        self.sheets[node].version = next(numbers)  # what an earlier roster of this topic told is older
+        self._base = 0
+        """The version of the last delta."""
         self._changed: dict[int, Row] = {}
         self._keys: dict[str, dict[Place, Row]] = {}
+        self._shown: dict[str, tuple[Row, ...]] = {}
         self._until: dict[Place, float] = {}
-        """Until when a row that left is shown."""
+        """Until when a row that left is shown, or remembered."""
         self._order: list[tuple[float, Place]] = []
         self.told: dict[str, dict[str, Row]] = {}
         """What members have been told, and not been told is over: by key and ref."""
@@ -100,28 +121,36 @@ class Roster:
     # -- one's own rows --------------------------------------------------------------------------------------------
 
     def track(self, key: str, meta: bytes, now: float, wall: float) -> int:
-        """A row for a client of this node, in the place of one that left lately if there is one. Gives its number."""
-        heir = self._heir(key, meta)
-        if heir is None:
-            number = next(self._numbers)
-            self._write(Row(number, key, self._ref(number), meta, wall, self.node), now, wall)
-            return number
-        (node, number), old = heir
-        if node != self.node:
-            number = next(self._numbers)
-        if old.meta == meta:
-            row = Row(number, key, old.ref, meta, old.since, old.first, old.previous)
-        else:
-            row = Row(number, key, self._ref(next(self._numbers)), meta, old.since, old.first, old.ref)
-        self._write(row, now, wall)
+        """A row for a client of this node, in the seat of one that left lately if there is one. Gives its number."""
+        free = self._free(key, meta)
+        number = free[0][1] if free is not None and free[0][0] == self.node else next(self._numbers)
+        self._write(self._seated(number, key, meta, free, wall), now, wall)
         return number
+
+    def _seated(self, number: int, key: str, meta: bytes, free: tuple[Place, Row] | None, wall: float) -> Row:
+        """A row in the seat of this one, or in a new one."""
+        if free is None:
+            ref = self._ref(next(self._numbers))
+            return Row(number, key, ref, meta, wall, ref)
+        (node, _), left = free
+        turn = left.turn + (node != self.node)
+        if left.meta == meta:
+            return Row(number, key, left.ref, meta, left.since, left.seat, turn, left.previous)
+        ref = self._ref(next(self._numbers))
+        return Row(number, key, ref, meta, left.since, left.seat, turn, left.ref)
+
+    def _free(self, key: str, meta: bytes) -> tuple[Place, Row] | None:
+        """Who left and whose seat is free: best one with this meta, and the one that would be gone first."""
+        shown = self.shown(key)
+        free = [(place, row) for place, row in self._keys.get(key, {}).items() if row.left and row in shown]
+        return min(free, key=lambda item: (item[1].meta != meta, self._until[item[0]], item[0]), default=None)
 
     def update(self, number: int, meta: bytes, now: float, wall: float) -> None:
         """Another meta for this row."""
         row = self.sheets[self.node].rows[number]
         if row.meta != meta:
             ref = self._ref(next(self._numbers))
-            self._write(Row(number, row.key, ref, meta, row.since, row.first, row.ref), now, wall)
+            self._write(Row(number, row.key, ref, meta, row.since, row.seat, row.turn, row.ref), now, wall)
 
     def untrack(self, number: int, now: float, wall: float, rest: float | None = None) -> None:
         """Its client left. It is shown for ``rest`` more seconds, or for the time of grace."""
@@ -135,7 +164,8 @@ class Roster:
         if not self._changed:
             return None
         sheet = self.sheets[self.node]
-        base, sheet.version = sheet.version, next(self._numbers)
+        base, self._base = self._base, next(self._numbers)
+        sheet.version = self._base
         changed, self._changed = self._changed, {}
         return Delta(self.node, base, sheet.version, self._dated(changed.values(), now))
 
@@ -144,30 +174,22 @@ class Roster:
         sheet = self.sheets[self.node]
         return Delta(self.node, 0, sheet.version, self._dated(sheet.rows.values(), now))
 
-    def last(self) -> Delta:
-        """An empty sheet, newer than all before it."""
-        return Delta(self.node, 0, next(self._numbers), ())
-
     def _ref(self, number: int) -> str:
         return f"{self.node}.{number}"
-
-    def _heir(self, key: str, meta: bytes) -> tuple[Place, Row] | None:
-        """The row that left and whose place is free: best one with this meta, else the one that left last."""
-        shown = {row.ref for row in self.shown(key)}
-        left = [(place, row) for place, row in self._keys.get(key, {}).items() if row.left and row.ref in shown]
-        return max(left, key=lambda item: (item[1].meta == meta, item[1].left, item[0]), default=None)
 
     def _write(self, row: Row, now: float, wall: float) -> None:
         self._changed[row.number] = row
         self._put(self.node, row, now, wall)
 
     def _dated(self, rows: Iterable[Row], now: float) -> tuple[Row, ...]:
-        """These, with the rest of their time as it is now."""
-        return tuple([
-            msgspec.structs.replace(row, rest=max(self._until.get((self.node, row.number), now) - now, 0.0))
-            if row.left else row
-            for row in rows
-        ])  # fmt: skip
+        """These, with the rest of their time as it is now: below 0 where it is over."""
+        return tuple([msgspec.structs.replace(row, rest=self._rest(row, now)) if row.left else row for row in rows])
+
+    def _rest(self, row: Row, now: float) -> float:
+        until = self._until.get((self.node, row.number))
+        if until is None:
+            return -self._memory
+        return max(until - now, 0.0) if row.rest > 0 else until - now - self._memory
 
     # -- the rows of others ----------------------------------------------------------------------------------------
 
@@ -184,7 +206,16 @@ class Roster:
         sheet.version, sheet.open = delta.version, True
         for row in delta.rows:
             self._put(delta.node, row, now, wall)
+            if not row.left:
+                self._yield(delta.node, row, now, wall)
         return True
+
+    def _yield(self, node: str, other: Row, now: float, wall: float) -> None:
+        """Somebody of this node may sit where that row of another does, and has to go if that one comes first."""
+        for (mine, number), row in list(self._keys[other.key].items()):
+            both = mine == self.node and row.seat == other.seat and not row.left
+            if both and (-other.turn, node) < (-row.turn, mine):
+                self._write(self._seated(number, row.key, row.meta, self._free(row.key, row.meta), wall), now, wall)
 
     def meet(self, node: str) -> None:
         """That node has the topic."""
@@ -192,13 +223,13 @@ class Roster:
 
     def part(self, delta: Delta, now: float, wall: float) -> None:
         """That node no longer has the topic. Its sheet is kept, lest an older one be taken for new."""
-        self.merge(delta, now, wall)
-        self.sheets[delta.node].open = False
+        if self.merge(delta, now, wall) and self.sheets[delta.node].version == delta.version:
+            self.sheets[delta.node].open = False
 
-    def behind(self, node: str, version: int) -> bool:
-        """Whether that node's sheet has a newer version than is known here."""
+    def known(self, node: str) -> int:
+        """The version of that node's sheet; 0 if there is none, or none any more."""
         sheet = self.sheets.get(node)
-        return version > (sheet.version if sheet is not None else 0)
+        return max(sheet.version, 0) if sheet is not None and sheet.open else 0
 
     def lose(self, node: str, now: float, wall: float, rest: float | None = None) -> None:
         """That node is gone, and with it its clients, at the time of day ``wall``. Others may take their places for
@@ -221,18 +252,21 @@ class Roster:
     def _put(self, node: str, row: Row, now: float, wall: float) -> None:
         place = (node, row.number)
         sheet = self.sheets[node]
-        if row.left and row.rest <= 0:
+        over = row.left and row.rest <= 0
+        memory = self._memory if over and row.turn else 0.0
+        if over and row.rest + memory <= 0:
             if row.number in sheet.rows:
                 self._drop(node, row.number, row.left)
             return
         sheet.rows[row.number] = row
         self._keys.setdefault(row.key, {})[place] = row
-        self._dirty.add(row.key)
         if row.left:
-            self._until[place] = until = now + row.rest
+            self._until[place] = until = now + row.rest + memory
             heapq.heappush(self._order, (until, place))
+            self._part(row.key, row.left, node)
         else:
             self._until.pop(place, None)
+        self._look(row.key)
 
     def _drop(self, node: str, number: int, wall: float) -> None:
         row = self.sheets[node].rows.pop(number)
@@ -241,8 +275,11 @@ class Roster:
         if not rows:
             del self._keys[row.key]
         self._until.pop((node, number), None)
-        self._dirty.add(row.key)
-        self._parted[row.key] = max(self._parted.get(row.key, (0.0, "")), (row.left or wall, node))
+        self._part(row.key, row.left or wall, node)
+        self._look(row.key)
+
+    def _part(self, key: str, wall: float, node: str) -> None:
+        self._parted[key] = max(self._parted.get(key, (0.0, "")), (wall, node))
 
     # -- time ------------------------------------------------------------------------------------------------------
 
@@ -257,36 +294,47 @@ class Roster:
         """Whoever left and has not returned in time is no longer shown."""
         while (until := self.deadline) is not None and until <= now:
             node, number = heapq.heappop(self._order)[1]
-            self._drop(node, number, 0.0)
+            row = self.sheets[node].rows[number]
+            if row.rest > 0:
+                self._put(node, msgspec.structs.replace(row, rest=0.0), now, 0.0)
+            else:
+                self._drop(node, number, 0.0)
             self._forget(node)
 
     # -- who is here -----------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         """How many keys are shown."""
-        return len(self._keys)
+        return len(self._shown)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._keys
+        return key in self._shown
 
-    def keys(self) -> Iterable[str]:
-        return self._keys.keys()
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shown)
 
-    def shown(self, key: str) -> list[Row]:
-        """The rows of a key that are shown: those that are here, and those that left and whose place nobody took."""
-        rows = self._keys.get(key)
-        if rows is None:
-            return []
-        if len(rows) == 1:
-            return list(rows.values())
+    def shown(self, key: str) -> tuple[Row, ...]:
+        """The rows of a key that are shown: those that are here, and of those that left one for each free seat."""
+        return self._shown.get(key, ())
+
+    def _look(self, key: str) -> None:
+        """Which rows of this key are shown now."""
+        self._dirty.add(key)
+        rows = self._keys.get(key, {})
         ordered = [rows[place] for place in sorted(rows)]
         here = {row.ref: row for row in ordered if not row.left}
-        taken = here.keys() | {row.previous for row in here.values()}
-        return [*here.values(), *{row.ref: row for row in ordered if row.left and row.ref not in taken}.values()]
-
-    def rows(self, key: str) -> int:
-        """How many connections of this key are known, those that left and are still shown too."""
-        return len(self._keys.get(key, ()))
+        taken = {row.seat: math.inf for row in here.values()}
+        for row in ordered:
+            taken[row.seat] = max(taken.get(row.seat, 0), row.turn)
+        left = sorted(
+            (row for row in ordered if row.left and row.rest > 0 and row.turn == taken[row.seat]),
+            key=lambda row: row.left,
+        )
+        shown = (*here.values(), *{row.seat: row for row in left}.values())
+        if shown:
+            self._shown[key] = shown
+        else:
+            self._shown.pop(key, None)
 
     @property
     def changed(self) -> bool:
@@ -316,59 +364,13 @@ class Roster:
             elif old:
                 del self.told[key]
                 changes.offline.append((key, *self._parted[key]))
-            if key not in self._keys:
-                del self._parted[key]
+            if not new:
+                self._parted.pop(key, None)
         return changes
 
     def oldest(self, key: str) -> str:
         """The node on which the oldest row of this key was first."""
-        return min((row.since, row.first) for row in self._keys[key].values())[1]
-
-
-class Leases:
-    """Which other nodes live. A node is lost when it has been silent for a lease, while one's own beats came back over
-    the same broker: where even those do not, it is the broker that is gone, and nobody is lost by that."""
-
-    __slots__ = ("_heard", "_own", "lease", "node")
-
-    def __init__(self, node: str, lease: float, now: float) -> None:
-        self.node = node
-        self.lease = lease
-        self._own = now
-        self._heard: dict[str, float] = {}
-
-    def __contains__(self, node: str) -> bool:
-        return node in self._heard
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._heard)
-
-    def __len__(self) -> int:
-        return len(self._heard)
-
-    def hear(self, node: str, now: float) -> bool:
-        """This node lives, be it oneself. True when something may have been missed: it was unknown or lost; or, of
-        oneself, one was deaf for half a lease. Then all others have their time again."""
-        if node != self.node:
-            new = node not in self._heard
-            self._heard[node] = now
-            return new
-        deaf = now - self._own > self.lease / 2
-        self._own = now
-        if deaf:
-            self._heard = dict.fromkeys(self._heard, now)
-        return deaf
-
-    def lost(self) -> list[tuple[str, float]]:
-        """Those whose lease has run out, each with when it was last heard: told once."""
-        late = [(node, heard) for node, heard in self._heard.items() if heard + self.lease < self._own]
-        for node, _ in late:
-            del self._heard[node]
-        return late
-
-    def leave(self, node: str) -> None:
-        """It said goodbye."""
-        self._heard.pop(node, None)
+        return min((row.since, row.first) for row in self._shown[key])[1]
 
 
 # -- the form in which clients are told -----------------------------------------------------------------------------
