@@ -3,7 +3,8 @@
 Verdicts, each a list of findings that is to be empty:
 
     lost        acknowledged, and missing: in the middle, at the end, or in the log
-    gap         offsets k, k + 2, or another epoch, and nobody said a word; a return of which nobody said how it went
+    gap         offsets k, k + 2, or the middle of another epoch, and nobody said a word; a return of which nobody said
+                how it went
     double      the same offset or message twice for one client; one message at two offsets
     order       offsets that fall; a publisher's messages out of its order
     agreement   one offset, two messages: for two clients, or a client and the log
@@ -187,6 +188,7 @@ class Checker:
         for turn in turns:
             if turn.state:
                 there = set(turn.joins)
+                self._state(member, topic, turn, stays)
                 continue
             for key in turn.joins & there - turn.leaves:
                 self.find("presence", f"{member} was told twice that {key} joined")
@@ -198,6 +200,12 @@ class Checker:
                 if not just_left and any(stay.since <= turn.at < stay.until for stay in mine):
                     self.find("presence", f"{member} was told that {key} left, who is still there")
             there = (there - turn.leaves) | turn.joins
+
+    def _state(self, member, topic, turn, stays):
+        for (where, key), mine in stays.items():
+            surely = any(stay.since + self.promise.settle <= turn.at <= stay.until for stay in mine)
+            if where == topic and surely and key not in turn.joins:
+                self.find("presence", f"{member} was told who is there, and {key} was missing")
 
 
 class Walk:
@@ -219,6 +227,8 @@ class Walk:
         self.left_epochs = set()
         self.missing = []
         """Stretches that it should have heard: epoch, first, last."""
+        self.ends = []
+        """Where it was in an epoch when the next one began."""
         self.starts = []
         """Intervals that began nobody said where: since when, epoch, first offset heard."""
 
@@ -290,9 +300,12 @@ class Walk:
             if epoch in self.left_epochs and self.left_epochs != {epoch}:
                 self.find("offsets", f"the epoch {epoch} came back")
         elif epoch != self.epoch:
-            self.find("gap", f"from {self.epoch}:{self.last} to {epoch}:{offset} without a word")
+            if offset > 1 or self.last is None:
+                self.find("gap", f"from {self.epoch}:{self.last} to {epoch}:{offset} without a word")
+            else:  # the first of a new log is a word, if nothing of the old one is missing
+                self.ends.append((self.epoch, self.last))
             self.left_epochs.add(self.epoch)
-            self.epoch, self.last = epoch, None
+            self.epoch, self.last = epoch, None if offset > 1 else 0
         if self.last is None:
             self.starts.append((self.since, epoch, offset))
         elif offset == self.last:
@@ -309,6 +322,8 @@ class Walk:
         for epoch, first, last in self.missing:
             self._lost(epoch, range(first, last + 1), "in the middle")
         places = self.checker.places
+        for epoch, last in self.ends:
+            self._lost(epoch, [o for o in places[self.topic, epoch] if o > last], "at the end of an epoch")
         for since, epoch, first in self.starts:
             early = [o for o, message in places[self.topic, epoch].items() if o < first and self._after(message, since)]
             self._lost(epoch, early, "at the beginning")

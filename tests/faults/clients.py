@@ -7,10 +7,11 @@ hears goes into the record, and nothing is judged here.
 import asyncio
 import random
 import time
+from collections import Counter
 
 import msgspec
 
-from .record import ACKED, Broken, Joined, checksum, position
+from .record import ACKED, Broken, Joined, Turn, checksum, position
 from .wires import BINARY, DEADLINE, TEXT, Socket, open_line
 
 PAUSE = 0.1
@@ -48,6 +49,10 @@ class Client:
         self.unanswered = {}
         self.task = None
         self.paused = False
+        self.codes = Counter()
+        """What it was refused with, and how often."""
+        self.turns = None
+        """What it is told of presence, if that is to be recorded."""
 
     # -- its life ------------------------------------------------------------------------------------------------------
 
@@ -127,8 +132,9 @@ class Client:
             sent = self.record.sent[self.name, n]
             sent.answered, sent.outcome, sent.position = time.monotonic(), ACKED, position(at)
 
-    def refused(self, n):
+    def refused(self, n, code):
         """For now: it is said again, behind what was said since."""
+        self.codes[code] += 1
         if n in self.unanswered:
             self.record.sent[self.name, n].again = True
             asyncio.get_running_loop().call_later(AGAIN, self.again, n)
@@ -140,6 +146,15 @@ class Client:
     def heard(self, payload, at):
         self.position = at
         self.story.heard(payload, position(at))
+
+    def presence(self, event, told):
+        if self.turns is None:
+            return
+        now = time.monotonic()
+        if event == "presence_state":
+            self.turns.append(Turn(now, frozenset(told), frozenset(), state=True))
+        elif event == "presence_diff":
+            self.turns.append(Turn(now, frozenset(told["joins"]), frozenset(told["leaves"])))
 
 
 class OnSocket(Client):
@@ -192,8 +207,11 @@ class Native(OnSocket):
 
     def hear(self, data):
         told = self.read(data)
-        if told.get("event") == "said":
+        event = told.get("event")
+        if event == "said":
             self.heard(told["payload"], told["position"])
+        elif event is not None:
+            self.presence(event, told.get("payload"))
         elif "reply" in told:
             self.answered(told["reply"], told)
         elif "bye" in told:
@@ -208,7 +226,7 @@ class Native(OnSocket):
         elif told["ok"]:
             self.acknowledged(ref, told["payload"]["at"])
         else:
-            self.refused(ref)
+            self.refused(ref, told["error"]["code"])
 
 
 class Packed(Native):
@@ -278,7 +296,7 @@ class SocketIO(OnSocket):
         at = packet.index(b"[")
         (told,) = decode(packet[at:])
         if "error" in told:
-            self.refused(int(packet[:at]))
+            self.refused(int(packet[:at]), told["error"]["code"])
         else:
             self.acknowledged(int(packet[:at]), told["at"])
 
@@ -312,7 +330,7 @@ class Phoenix(OnSocket):
         elif ok:
             self.acknowledged(int(ref), response["at"])
         else:
-            self.refused(int(ref))
+            self.refused(int(ref), response.get("code", response["reason"]))
 
     def send(self, n, payload):
         self.line.send(encode(["1", str(n), self.topic, "say", payload]))

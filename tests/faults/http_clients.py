@@ -54,7 +54,7 @@ class OnHttp(Client):
         if status == 200:
             self.acknowledged(n, decode(body)["at"])
         else:
-            self.mouth.abort()
+            self.codes[decode(body)["code"]] += 1
             await asyncio.sleep(AGAIN)
 
 
@@ -62,6 +62,7 @@ class Stream(OnHttp):
     """Server-sent events; its way back is Last-Event-ID."""
 
     kind = "SSE"
+    silence = SILENCE
 
     async def visit(self, port):
         self.rest = b""
@@ -74,7 +75,7 @@ class Stream(OnHttp):
         status, _ = await line.ask("GET", f"/topics/{self.topic}?key={self.name}", headers, deadline=10)
         while status == 200 and not line.gone.done():
             await asyncio.wait((line.gone,), timeout=1.0)
-            if line.loop.time() - line.heard_at > SILENCE:
+            if line.loop.time() - line.heard_at > self.silence:
                 line.abort()
 
     def hear(self, piece):

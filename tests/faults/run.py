@@ -108,8 +108,8 @@ class Run:
 
     # -- how it ends ---------------------------------------------------------------------------------------------------
 
-    async def finish(self, settle=2.0):
-        """Heal everything, let everybody speak and hear the last word, look at what is left, and judge."""
+    async def finish(self):
+        """Heal everything, let everybody speak and hear the last word, read the logs, and judge."""
         self.world.heal()
         self.talking = False
         await self.until(lambda: all(client.joined for client in self.clients), "everybody came back", LAST)
@@ -124,6 +124,9 @@ class Run:
         for topic in self.topics:
             self.record.pasts.append(await self.past(topic))
         self.record.ended = True
+        return self.judge()
+
+    def judge(self, settle=2.0):
         return check(self.record, Promise(durable=self.durable, settle=settle))
 
     def all_is_heard(self):

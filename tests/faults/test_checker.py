@@ -137,6 +137,13 @@ def not_recover(record):
 def change_epoch_in_silence(record):
     story = record.stories[0]
     record.invoke("p", 11, TOPIC).invoked = 10.5
+    hear(story, 11, offset=2, epoch="f", at=12.0)
+
+
+def begin_an_epoch_before_the_end_of_the_last(record):
+    story = record.stories[0]
+    story.events.pop()
+    record.invoke("p", 11, TOPIC).invoked = 10.5
     hear(story, 11, offset=1, epoch="f", at=12.0)
 
 
@@ -181,6 +188,11 @@ def flap(record):
     ]
 
 
+def be_left_out_of_a_state(record):
+    record.here.append(Here(TOPIC, "eve", 1.0))
+    record.turns["c0", TOPIC] = [Turn(30, frozenset({"ada"}), frozenset(), state=True)]
+
+
 def leak(record):
     record.bounds.append(Bound("files", 140, 20))
 
@@ -195,8 +207,10 @@ def leak(record):
         (acknowledge_elsewhere, "double"), (punch_the_log, "offsets"), (forget_in_the_log, "lost"),
         (forget_in_the_log, "real time"), (lose_its_epoch, "lost"), (join_in_the_past, "real time"),
         (come_back_without_a_word, "gap"), (not_recover, "told"), (change_epoch_in_silence, "gap"),
+        (begin_an_epoch_before_the_end_of_the_last, "lost"),
         (return_an_epoch, "offsets"), (hear_after_leaving, "authority"), (ghost, "presence"),
         (miss_a_member, "presence"), (join_twice, "presence"), (leave_twice, "presence"), (flap, "presence"),
+        (be_left_out_of_a_state, "presence"),
         (leak, "bounds"),
     ],
 )  # fmt: skip
@@ -219,6 +233,15 @@ def test_a_client_may_be_told_that_its_past_is_gone_where_nothing_else_is_promis
     record.pasts = [Past(TOPIC, 100.0, "f", [(n - 5, ("p", n)) for n in range(6, 11)])]
     assert found(record, Promise(durable=False)) == set()
     assert {"told", "lost", "offsets"} <= found(record, Promise(durable=True))
+
+
+def test_who_heard_everything_may_go_on_with_the_first_of_a_new_epoch():
+    record = good()
+    record.invoke("p", 11, TOPIC).invoked = 10.5
+    for story in record.stories:
+        hear(story, 11, offset=1, epoch="f", at=12.0)
+    record.pasts = [Past(TOPIC, 100.0, "f", [(1, ("p", 11))])]
+    assert found(record, Promise(durable=False)) == set()
 
 
 def test_what_was_never_acknowledged_may_be_there_or_not():

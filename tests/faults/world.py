@@ -38,7 +38,7 @@ class Node:
         """When it first answered, each time that it was started."""
 
     async def start(self):
-        self.launch()
+        await asyncio.to_thread(self.launch)
         await self.until_reachable()
         return self
 

@@ -6,6 +6,7 @@ Without a name it says which there are.
 import argparse
 import asyncio
 import gc
+import resource
 import secrets
 import shutil
 import sys
@@ -18,6 +19,10 @@ import uvloop
 
 SCENARIOS = {
     "cuts": "2-second cuts every 10 seconds, 200 clients of all kinds: everything arrives, once",
+    "storm": "every kind of fault over memory, SQLite and Redis, 200,000 publications, 2,000,000 deliveries",
+    "kills": "30 times kill -9 of one of two nodes on Redis, and of the only one on SQLite: everybody resumes",
+    "rolling": "5 rolling restarts of two nodes with 1,000 clients: nothing lost, nobody seen to leave",
+    "trouble": "a broker that is not there, lost, slow, emptied, full: what publishers and clients see",
 }
 
 
@@ -35,6 +40,8 @@ def main() -> int:
     print(f"{asked.what}: {SCENARIOS[asked.what]}\nseed {seed}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="hubbub-soak-"))
     begun = time.monotonic()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # three files for a client: its line, and the proxy's ends
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)  # a record of millions is not to be gone through again and again
     try:
