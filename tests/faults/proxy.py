@@ -34,6 +34,8 @@ class FaultProxy:
         """The lines there are, in the order of their coming."""
         self.cuts = []
         """What ``cut`` decided of each line that it was for: direction and byte."""
+        self.fates = deque()
+        """What ``cut_each`` decided of lines that are still to come."""
         self._server = None
         self.heal()
 
@@ -92,6 +94,10 @@ class FaultProxy:
         """Each new line is reset after a number of bytes below ``most``, in one of these directions."""
         self._cutting = (most, directions)
 
+    def cut_each(self, fates):
+        """The next lines are reset at these places, one each: pairs of direction and byte."""
+        self.fates.extend(fates)
+
     def reset(self, share=1.0):
         """Reset this share of all lines, at random."""
         for link in self._some(share):
@@ -108,6 +114,8 @@ class FaultProxy:
 
     def fate(self):
         """Where the next line is to be cut: direction and byte, or None."""
+        if self.fates:
+            return self.fates.popleft()
         if self._cutting is None:
             return None
         most, directions = self._cutting

@@ -175,6 +175,18 @@ async def test_a_line_is_cut_at_the_byte_that_its_seed_says():
     assert (await heard_before_the_cut(2))[0] != cuts
 
 
+async def test_each_line_is_cut_where_it_was_said():
+    async with echo() as proxy:
+        proxy.cut_each([("down", 3), ("up", 0), ("down", 1)])
+        for most in (3, 0, 1):
+            async with line(proxy) as (reader, writer):
+                writer.write(b"hello")
+                async with asyncio.timeout(5):
+                    assert await reader.read(-1) == b"hello"[:most]
+        async with line(proxy) as ends:
+            await say(ends)
+
+
 async def test_it_hits_the_lines_that_its_seed_says():
     async def hit(seed):
         async with echo(seed) as proxy:
