@@ -10,6 +10,8 @@ import random
 import time
 from unittest.mock import patch
 
+import msgspec
+
 from hubbub import App, Channel, Keep, Limits, on
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.envelope import unseal
@@ -165,7 +167,7 @@ class Client:
     def arrived(self, frame, line):
         if line is self.line:
             for each in self.stage.bug.line(self, frame):
-                self.hear(json.loads(each))
+                self.hear(msgspec.json.decode(each))
 
     def hear(self, told):
         match told:
