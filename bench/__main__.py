@@ -21,9 +21,12 @@ from bench.report import grids, middle, save
 from bench.roster import Peer
 from bench.scale import SCALE
 from bench.scenario import Figures, Scenario
+from bench.slow import SLOW
 from bench.storm import STORM
 
-SCENARIOS = {scenario.name: scenario for scenario in (FANOUT, SCALE, ECHO, CONNECT, STORM, IDLE, HEARTBEAT, DURABLE)}
+SCENARIOS = {
+    scenario.name: scenario for scenario in (FANOUT, SCALE, SLOW, ECHO, CONNECT, STORM, IDLE, HEARTBEAT, DURABLE)
+}
 
 console = Console(highlight=False, width=160)
 
