@@ -28,6 +28,7 @@ NODE := $(VENV)/.node
 PACKAGE := $(VENV)/.package
 TOOLS := $(VENV)/.tools
 DOCS := $(VENV)/.docs
+GAUGES := $(VENV)/.gauges
 
 .PHONY: help demo test conformance soak check bench docs clean
 .DELETE_ON_ERROR:
@@ -54,7 +55,7 @@ check: $(TOOLS) ## Look the code over: ruff, mypy, and the rules of ARCHITECTURE
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest --quiet tests/test_architecture.py
 
-bench: $(TOOLS) $(NODE) ## Measure Hubbub beside its peers (WHAT=, ARGS=).
+bench: $(GAUGES) $(NODE) ## Measure Hubbub beside its peers (WHAT=, ARGS=).
 	@$(BIN)/python -m bench $(WHAT) $(ARGS)
 
 docs: $(DOCS) ## Build the documentation into build/docs; a link to nowhere is an error.
@@ -85,6 +86,11 @@ $(TOOLS): pyproject.toml | $(PACKAGE)
 	@echo "Installing what tests and checks need into $(VENV)"
 	@$(PIP) install --upgrade 'pip>=25.1'    # the first that knows dependency groups
 	@$(PIP) install --group check
+	@touch $@
+
+$(GAUGES): pyproject.toml | $(PACKAGE)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP) install --group bench
 	@touch $@
 
 $(DOCS): pyproject.toml | $(BIN)/pip

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.claims import Results
+from bench.plot import draw
 from bench.roster import PAIRS
 from bench.scenario import COLUMNS, Figures, Scenario
 
@@ -85,11 +86,12 @@ def _ratio(scenario: Scenario, results: Results, ours: str, theirs: str, case: s
 
 
 def save(scenario: Scenario, results: Results, about: Mapping[str, str]) -> list[Path]:
-    """Write the results as data and as a page. Gives the files."""
+    """Write the results as data, as a page and as a picture. Gives the files."""
     RESULTS.mkdir(exist_ok=True)
-    data, page = RESULTS / f"{scenario.name}.json", RESULTS / f"{scenario.name}.md"
+    data, page, picture = (RESULTS / f"{scenario.name}.{kind}" for kind in ("json", "md", "svg"))
+    draw(scenario, results, picture)
     data.write_text(json.dumps({"scenario": scenario.name, "about": about, "results": results}, indent=1) + "\n")
     facts = "\n".join(f"- {name}: {fact}" for name, fact in about.items())
     tables = "\n".join(grid.markdown() for grid in grids(scenario, results))
-    page.write_text(f"# {scenario.title}\n\n{facts}\n\n{tables}")
-    return [data, page]
+    page.write_text(f"# {scenario.title}\n\n![]({picture.name})\n\n{facts}\n\n{tables}")
+    return [data, page, picture]

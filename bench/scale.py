@@ -67,6 +67,7 @@ SCALE = Scenario(
     figure="cpu",
     peers=(*OURS, SOCKETIO_NODE, WS),
     measure=_measure,
+    sizes={_one(size): size for size in SIZES},
     claims=[
         claim
         for peer in OURS

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.claims import Claim
 from bench.crowd import Mismatch
@@ -42,6 +42,8 @@ class Scenario:
     peers: Sequence[Peer]
     measure: Callable[[Peer, float], dict[str, Figures]]
     claims: Sequence[Claim] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Where cases differ by how many clients there are: how many, by case."""
 
 
 WARM_UP, PATIENCE = 0.6, 4.0
