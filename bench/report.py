@@ -74,6 +74,8 @@ def _grid(scenario: Scenario, results: Results, case: str) -> Grid:
 
 
 def _cell(key: str, figures: Figures) -> str:
+    if key not in figures:
+        return "-"
     bound = key == "rate" and figures["load"] > BUSY > figures["server"]
     return format(figures[key], COLUMNS[key][1]) + (" (!)" if bound else "")
 

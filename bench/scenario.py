@@ -15,6 +15,7 @@ Figures = dict[str, float]
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "cpu": ("server CPU, us", ".2f"),
+    "broker": ("broker CPU, us", ".2f"),
     "rate": ("per second", ",.0f"),
     "span": ("seconds", ".2f"),
     "p50": ("p50, ms", ".2f"),
