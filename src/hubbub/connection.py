@@ -224,7 +224,7 @@ class Connection:
         if self.ended:
             return
         carrier = self._carriers.get(self.protocol.line)
-        if self.wire is not None and carrier is not None:
+        if carrier and self.protocol.plain and self._outbox is None and not (carrier.full or carrier.once):
             carrier.write(frames)
         else:
             self.keep(frames)
