@@ -16,6 +16,7 @@ from bench.heartbeat import HEARTBEAT
 from bench.idle import IDLE
 from bench.install import install
 from bench.machine import describe
+from bench.mixed import MIXED
 from bench.processes import Failed, make_room
 from bench.report import grids, middle, save
 from bench.roster import Peer
@@ -25,7 +26,7 @@ from bench.slow import SLOW
 from bench.storm import STORM
 
 SCENARIOS = {
-    scenario.name: scenario for scenario in (FANOUT, SCALE, SLOW, ECHO, CONNECT, STORM, IDLE, HEARTBEAT, DURABLE)
+    scenario.name: scenario for scenario in (FANOUT, MIXED, SCALE, SLOW, ECHO, CONNECT, STORM, IDLE, HEARTBEAT, DURABLE)
 }
 
 console = Console(highlight=False, width=160)

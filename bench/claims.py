@@ -1,7 +1,8 @@
 """What the figures are expected to show, and whether they do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 Figures = Mapping[str, float]
 Results = Mapping[str, Mapping[str, Figures]]
@@ -21,12 +22,23 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Mean:
+    """What some figures are on average."""
+
+    cells: Sequence[Cell]
+
+    def read(self, results: Results) -> float | None:
+        figures = [figure for cell in self.cells if (figure := cell.read(results)) is not None]
+        return fmean(figures) if len(figures) == len(self.cells) else None
+
+
+@dataclass(frozen=True)
 class Claim:
     """``ours`` is at most ``most``; or, where there is ``theirs``, at most so many times that."""
 
     text: str
     ours: Cell
-    theirs: Cell | None
+    theirs: Cell | Mean | None
     most: float
 
     def judge(self, results: Results) -> tuple[str, str, str, str] | None:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from bench.wires import BINARY, PING, TEXT, Wire, unframe
+from bench.wires import BINARY, PING, TEXT, Wire, unchunk, unframe
 
 DEADLINE = 20.0
 """Seconds for any one answer: the slowest peer needs 3 s to greet a batch."""
@@ -36,17 +36,17 @@ class Client:
         self.line = socket.create_connection(("127.0.0.1", port), DEADLINE)
         self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if wire.path is not None:
-            self.line.sendall(_request(wire.path, port, deflate=wire.deflate))
+            self.line.sendall(_request(wire, port))
 
     def accept(self) -> None:
-        """Take the server's side of the WebSocket handshake."""
+        """Take the server's side of the handshake."""
         if self.wire.path is None:
             return
         while b"\r\n\r\n" not in self._read:
             self._receive()
         head, _, self._read = self._read.partition(b"\r\n\r\n")
-        if b" 101 " not in head.partition(b"\r\n")[0]:
-            raise Mismatch(f"no upgrade: {head[:200]!r}")
+        if (b" 200 " if self.wire.stream else b" 101 ") not in head.partition(b"\r\n")[0]:
+            raise Mismatch(f"it was not let in: {head[:200]!r}")
 
     def say(self, text: str) -> None:
         self.line.sendall(self.wire.encode(text))
@@ -58,6 +58,8 @@ class Client:
                 self._receive()
             message, self._read = self._read[:size], self._read[size:]
             return message.decode(), size
+        if self.wire.stream:
+            return self._hear_chunk()
         while True:
             found = unframe(self._read)
             if found is None:
@@ -69,9 +71,16 @@ class Client:
             if first & 0x40:  # RSV1: "the Per-Message Compressed bit", RFC 7692, section 6
                 payload = self._inflate(payload + b"\0\0\xff\xff")
             if opcode in (TEXT, BINARY):
-                return payload.decode(), stop
+                return payload.decode("latin-1" if opcode == BINARY else "utf-8"), stop
             if opcode != PING:
                 raise Mismatch(f"a frame with opcode {opcode}: {payload[:100]!r}")
+
+    def _hear_chunk(self) -> tuple[str, int]:
+        while (found := unchunk(self._read)) is None:
+            self._receive()
+        start, stop, whole = found
+        payload, self._read = self._read[start:stop], self._read[whole:]
+        return payload.decode(), whole
 
     @property
     def at_rest(self) -> bool:
@@ -85,13 +94,20 @@ class Client:
         self._read += data
 
 
-def _request(path: str, port: int, *, deflate: bool) -> bytes:
-    key = base64.b64encode(os.urandom(16)).decode()
-    offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" if deflate else ""
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{offer}\r\n"
-    ).encode()
+def _request(wire: Wire, port: int) -> bytes:
+    assert wire.path is not None
+    path = wire.path.replace("{client}", os.urandom(8).hex())
+    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
+    if wire.stream:
+        lines.append("Accept: text/event-stream")
+    else:
+        key = base64.b64encode(os.urandom(16)).decode()
+        lines += ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}"]
+    if wire.deflate:
+        lines.append("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
+    if wire.subprotocol:
+        lines.append(f"Sec-WebSocket-Protocol: {wire.subprotocol}")
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 @contextmanager
@@ -124,6 +140,10 @@ class Crowd(list[Client]):
     def probe(self, payload: str) -> int:
         """Have one payload told to all, see that it reaches each, and give the size of its frame in bytes."""
         self[0].say(self.wire.publish(payload))
+        return self.hear(payload)
+
+    def hear(self, payload: str) -> int:
+        """See that this payload reaches each, and give the size of its frame in bytes."""
         return _one_size(self, payload)
 
     def probe_echo(self, payload: str, number: int) -> int:

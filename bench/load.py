@@ -2,8 +2,8 @@
 
 Rules:
 
-1. Nothing is parsed. All frames of a run have one size, so bytes divided by that size are messages, and the number of
-   whole frames that a client has had says which one it is waiting for.
+1. Nothing is parsed. All frames of a run have one size for each client, so bytes divided by that size are messages, and
+   the number of whole frames that a client has had says which one it is waiting for.
 2. One thread, one epoll, one buffer for all reads, and no garbage collector.
 3. The work in flight is bounded by a window, so a server is never asked for more than it has answered plus that.
 4. What the generator itself costs is part of its result: a run in which it had no headroom says so.
@@ -97,25 +97,31 @@ class FanOut:
     """The first client publishes, or each of ``speakers``; all receive. At most ``window`` such are on their way.
 
     A publication has arrived when the crowd as a whole has had as many bytes as it makes: single clients may be a
-    little ahead of others.
+    little ahead of others. ``size`` is that of its frame, or the list of its sizes, client by client.
     """
 
     def __init__(
-        self, crowd: Crowd, payload: str, size: int, window: int, speakers: Sequence[Client] | None = None
+        self,
+        crowd: Crowd,
+        payload: str,
+        size: int | Sequence[int],
+        window: int,
+        speakers: Sequence[Client] | None = None,
     ) -> None:
         self._crowd = crowd
         self._poll, self._reads = _begin(crowd)
         self._lines = [
             (client.line.send, client.wire.encode(client.wire.publish(payload))) for client in speakers or crowd[:1]
         ]
-        self._size = size
-        self._whole = size * len(crowd)
+        sizes = [size] * len(crowd) if isinstance(size, int) else size
+        self._whole = sum(sizes)
         self._window = window
         self._received = 0
         self._published = 0
         self._sent: deque[float] = deque(maxlen=1 << 16)
         step = max(1, len(crowd) // WATCHED)
         self._watched = {client.line.fileno(): 0 for client in crowd[::step]}
+        self._sizes = {client.line.fileno(): size for client, size in zip(crowd, sizes, strict=True)}
 
     def run(self, seconds: float) -> Flow:
         """Go on for this long. What is in flight at the end stays so: the next run begins with it."""
@@ -126,7 +132,7 @@ class FanOut:
             while time.perf_counter() < until:
                 self._turn(flow.latencies)
                 self._refill()
-            flow.messages = (self._received - before) / self._size
+            flow.messages = (self._received - before) * len(self._crowd) / self._whole
         return flow
 
     def drain(self) -> None:
@@ -153,8 +159,8 @@ class FanOut:
     def _note(self, descriptor: int, count: int, latencies: "array[float]") -> None:
         before = self._watched[descriptor]
         after = self._watched[descriptor] = before + count
-        now = time.perf_counter()
-        for number in range(before // self._size, after // self._size):
+        now, size = time.perf_counter(), self._sizes[descriptor]
+        for number in range(before // size, after // size):
             latencies.append(now - self._sent[number - self._published])
 
     def _refill(self) -> None:

@@ -3,6 +3,9 @@
 import os
 
 from hubbub import App, Channel, Keep, Limits, on
+from hubbub.protocols import sse
+
+sse.HEARTBEAT = 3_600.0  # no limit of a client's, so not among the limits
 
 app = App(limits=Limits(rate=0, heartbeat=float(os.environ.get("HEARTBEAT", "600"))))
 
