@@ -2,8 +2,8 @@
 
 from hubbub import App, Channel, Keep, Limits, on
 
-app = App(limits=Limits(rate=0, heartbeat=4.0, patience=4.0))
-"""Who is silent is found out soon: a run is short."""
+app = App(limits=Limits(rate=0, heartbeat=4.0, patience=4.0, outbox=1 << 18))
+"""Who is silent, or does not read, is found out soon: a run is short."""
 
 
 @app.channel("log:{name}")
@@ -18,8 +18,8 @@ class Log(Channel):
             await self.track(key)
 
     @on("say")
-    async def say(self, by: str, n: int, sum: int):
-        position = await self.publish("said", {"by": by, "n": n, "sum": sum}, id=f"{by}.{n}")
+    async def say(self, by: str, n: int, sum: int, pad: str = ""):
+        position = await self.publish("said", {"by": by, "n": n, "sum": sum, "pad": pad}, id=f"{by}.{n}")
         return {"at": str(position)}
 
     @on("who")

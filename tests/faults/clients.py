@@ -49,6 +49,8 @@ class Client:
         self.unanswered = {}
         self.task = None
         self.paused = False
+        self.pad = ""
+        """What makes its messages longer."""
         self.codes = Counter()
         """What it was refused with, and how often."""
         self.turns = None
@@ -119,7 +121,8 @@ class Client:
     def say(self):
         self.n += 1
         n = self.n
-        payload = self.unanswered[n] = {"by": self.name, "n": n, "sum": checksum(self.topic, self.name, n)}
+        payload = {"by": self.name, "n": n, "sum": checksum(self.topic, self.name, n), "pad": self.pad}
+        self.unanswered[n] = payload
         self.record.invoke(self.name, n, self.topic)
         if self.joined:
             self.send(n, payload)

@@ -17,6 +17,8 @@ from contextlib import suppress
 BOTH = ("up", "down")
 CRUMB = 0.000_5
 """Seconds between two pieces of what is crumbled."""
+NARROW = 65_536
+"""Bytes that the kernel may keep at each end: who reads nothing is to be noticed by who writes."""
 CLOSE = 5.0
 """Seconds for lines to end when the proxy does."""
 _RESET = struct.pack("ii", 1, 0)
@@ -219,6 +221,9 @@ class End(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
+        line = transport.get_extra_info("socket")
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            line.setsockopt(socket.SOL_SOCKET, buffer, NARROW)
         if self.way == "up":
             self.link.begin()
         else:

@@ -2,12 +2,16 @@
 server that keeps its specifications."""
 
 import asyncio
+import socket
 from base64 import b64encode
 
 DEADLINE = 5.0
 """Seconds for a line to stand, and for a response to begin."""
 SILENCE = 1.0
 """Seconds of silence after which a WebSocket's client asks for a sign of life; after three of them the line is dead."""
+
+NARROW = 65_536
+"""Bytes that the kernel keeps for a client that does not read."""
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 _KEY = b64encode(bytes(16)).decode()
@@ -204,4 +208,6 @@ async def open_line(make, port):
     """A line to this port. Raises OSError, TimeoutError."""
     async with asyncio.timeout(DEADLINE):
         _, line = await asyncio.get_running_loop().create_connection(make, "127.0.0.1", port)
+    if line.transport is not None:
+        line.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW)
     return line

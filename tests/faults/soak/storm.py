@@ -53,6 +53,8 @@ async def part(folder, broker, nodes, faults, seed, short, report):
         before = [(node.files, node.memory) for node in world.nodes]
         async with Run(world, seed, topics=2, each=2, rate=RATE) as run:
             run.long = 1.0
+            for client in run.clients:
+                client.pad = "-" * run.chance.choice((0, 0, 0, 500))
             enough = ACKNOWLEDGED // len(BROKERS) // (10 if short else 1) + 500
             await run.misfortunes(faults, quiet=0.5)
             left = begun + LONG - time.monotonic()

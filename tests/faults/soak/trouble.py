@@ -75,11 +75,23 @@ async def disk_full(run, short):
         resource.prlimit(node, resource.RLIMIT_FSIZE, (soft, hard))
 
 
+async def asleep(run, short):
+    """every other client reads nothing for 8 s, at 1 kB a message"""
+    sleepers = run.clients[::2]
+    for client in sleepers:
+        client.pause(True)
+    await asyncio.sleep(8)
+    for client in sleepers:
+        client.pause(False)
+
+
 TROUBLES = (
     ("redis", 2, lost, True), ("redis", 2, slow, True), ("redis", 2, emptied, False), ("redis", 2, replaced, False),
-    ("redis", 2, full, True), ("sqlite", 1, disk_full, True),
+    ("redis", 2, full, True), ("sqlite", 1, disk_full, True), ("memory", 1, asleep, True),
 )  # fmt: skip
 """Over which broker, with so many nodes, what; and whether everything can be had afterwards."""
+PAD = {asleep: 1_000}
+"""Bytes that make messages longer."""
 
 # -- what is seen of them ----------------------------------------------------------------------------------------------
 
@@ -93,6 +105,8 @@ async def play(folder, seed, short):
             World(folder / str(number), broker, nodes, seed) as world,
             Run(world, seed, each=4, rate=400.0, window=40, kinds=WAITING, durable=durable) as run,
         ):
+            for client in run.clients:
+                client.pad = "-" * PAD.get(trouble, 0)
             await asyncio.sleep(1.5)
             before = [node.memory for node in world.nodes]
             begun = time.monotonic()
