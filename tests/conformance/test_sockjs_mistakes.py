@@ -1,5 +1,6 @@
 """What goes wrong at SockJS's door gets the protocol's own answer, and the room does not notice."""
 
+import asyncio
 import json
 
 import aiohttp
@@ -97,6 +98,31 @@ async def joined(http, session, member):
 async def test_a_body_that_cannot_be_read(http, joined, name, body, status, reason):
     answer = await http.post(f"{joined}/{name}", body, headers=FORM if name == "jsonp_send" else {})
     assert (answer.status, answer.text.strip()) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/xml", "text/plain", "", "image/png", FORM["content-type"]]
+)
+async def test_a_content_type_of_any_kind_is_taken(http, joined, kind):
+    """As the suite has it: browsers of its day could not always choose."""
+    ping = array({"ping": kind})
+    assert (await http.post(f"{joined}/xhr_send", ping, headers={"content-type": kind})).status == 204
+    assert json.dumps(json.dumps({"pong": kind}, separators=(",", ":"))) in await http.poll(joined)
+
+
+async def test_an_unknown_topic_is_refused_and_the_session_lives(http, joined):
+    assert await http.send(joined, array({"join": "cellar", "ref": 2})) == 204
+    assert '\\"code\\":\\"not_found\\"' in await http.poll(joined)
+
+
+async def test_two_polls_at_once(http, joined):
+    first = asyncio.ensure_future(http.poll(joined))
+    await asyncio.sleep(0.05)  # whichever is second is told so, and the session goes on with the other
+    second = asyncio.ensure_future(http.poll(joined))
+    done, (waiting,) = await asyncio.wait((first, second), return_when=asyncio.FIRST_COMPLETED, timeout=5)
+    assert [poll.result() for poll in done] == ['c[2010,"Another connection still open"]\n']
+    assert await http.send(joined, array({"ping": 1})) == 204
+    assert "pong" in await waiting
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])

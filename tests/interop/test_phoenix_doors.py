@@ -120,6 +120,21 @@ async def test_a_message_that_is_none_ends_its_own_connection(url, witness, mess
         assert closed.value.rcvd.code == code
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+async def test_a_request_that_is_no_upgrade(http, witness, method):
+    assert (await http.request(method, f"/websocket?{VSN}")).status_code in (400, 405)
+
+
+async def test_an_unknown_topic_is_refused_and_the_connection_lives(url, witness):
+    async with connect(f"{socket_url(url)}?{VSN}") as socket:
+        for topic, status in (("cellar", "error"), (TOPIC, "ok")):
+            await socket.send(json.dumps(["1", "1", topic, "phx_join", {}]))
+            async with asyncio.timeout(10):
+                answer = json.loads(await socket.recv())
+            assert (answer[2], answer[4]["status"]) == (topic, status)
+        assert answer[4]["response"] == {}
+
+
 async def test_the_hundred_and_first_channel_is_refused(url, witness):
     async with connect(f"{socket_url(url)}?{VSN}") as socket:
         replies = []
@@ -184,6 +199,15 @@ async def test_a_body(http, witness, content, kind, status):
     headers = await begun(http)
     answer = await http.post(f"/longpoll?{VSN}", headers={**headers, "content-type": kind}, content=content)
     assert (answer.status_code, answer.json()) == (200, {"status": status})
+
+
+async def test_an_unknown_topic_is_refused_and_the_session_lives(http, witness):
+    headers = await begun(http)
+    for topic, status in (("cellar", "error"), (TOPIC, "ok")):
+        join = json.dumps(["1", "1", topic, "phx_join", {}])
+        assert (await http.post(f"/longpoll?{VSN}", headers=headers, content=join)).json() == {"status": 200}
+        (message,) = (await http.get(f"/longpoll?{VSN}", headers=headers)).json()["messages"]
+        assert json.loads(message)[4]["status"] == status
 
 
 async def test_a_session_that_its_client_broke_is_gone(http, witness):

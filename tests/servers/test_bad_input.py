@@ -3,6 +3,7 @@ on."""
 
 import json
 
+import aiohttp
 import pytest
 
 from hubbub import App, Channel, Limits, on
@@ -65,6 +66,14 @@ async def test_a_handshake_that_is_wrong_is_refused_in_http(url, path, what):
     headers, statuses = HANDSHAKES[what]
     async with connect(url, path, **headers) as client:
         assert int(client.response.split()[1]) in statuses
+
+
+@pytest.mark.usefixtures("room")
+@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+async def test_a_request_that_is_no_upgrade_is_told_what_would_be(url, path, method):
+    async with aiohttp.ClientSession() as http, http.request(method, url + path, data=b"hello") as response:
+        assert (response.status, response.headers["allow"]) == (405, "GET, OPTIONS")
 
 
 @pytest.mark.usefixtures("room")
