@@ -25,12 +25,12 @@ START = 20.0
 class Node:
     """One `hubbub run`."""
 
-    def __init__(self, folder, name, broker, drain=3.0):
+    def __init__(self, folder, name, broker, drain=3.0, app=APP):
         self.port = free_port()
         self.log = folder / f"{name}.log"
         self.folder = folder
         self.words = [
-            sys.executable, "-m", "hubbub", "run", f"{APP}:app", "--port", str(self.port), "--broker", broker,
+            sys.executable, "-m", "hubbub", "run", f"{app}:app", "--port", str(self.port), "--broker", broker,
             "--drain-timeout", str(drain), "--log-level", "warning", "--quiet",
         ]  # fmt: skip
         self.process = None
