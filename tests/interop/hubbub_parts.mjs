@@ -69,7 +69,7 @@ test("bytes are base64 text, whatever holds them", () => {
 });
 
 /** A hub on whose lines nothing arrives but what the test says, and a clock of the test's. */
-function alone(chance, use) {
+function alone(chance, use, options = { transports: ["websocket"] }) {
   return async () => {
     const attempts = [];
     class Line {
@@ -82,7 +82,7 @@ function alone(chance, use) {
     const { random } = Math;
     Math.random = () => chance;
     mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
-    const hub = new Hub("http://nowhere", { WebSocket: Line, transports: ["websocket"] });
+    const hub = new Hub("http://nowhere", { WebSocket: Line, ...options });
     const pass = async (milliseconds) => {
       mock.timers.tick(milliseconds);
       for (let turn = 0; turn < 20; turn++) await null;
@@ -164,3 +164,28 @@ test("what was told already is not told again, and a new life of the log is a ga
   assert.deepEqual(heard, [10, 11, "for me alone", "gap", "anew"]);
   assert.equal(room.position, "f:1");
 }));
+
+/** An event stream on which one is in, and nothing happens. */
+async function fetch() {
+  const opening = new TextEncoder().encode('event: hubbub.open\ndata: {"connection":"c","id":"i","topics":{"room:a":{}}}\n\n');
+  const body = new ReadableStream({ start: (stream) => stream.enqueue(opening) });
+  return new Response(body, { headers: { "content-type": "text/event-stream" } });
+}
+
+test("a better line is tried ever more seldom", alone(0, async ({ hub, attempts, pass }) => {
+  for (let times = 0; times < 2; times++) {
+    refuse(attempts.at(-1));
+    await pass(1);
+  }
+  while (hub.state !== "up") await new Promise(setImmediate);
+  assert.equal(hub.transport, "sse");
+  for (const [times, seconds] of [250, 500, 600, 600].entries()) {
+    await pass(seconds * 1000 - 1);
+    assert.equal(attempts.length, times + 2);
+    await pass(1);
+    assert.equal(attempts.length, times + 3);
+    refuse(attempts.at(-1));
+    await pass(0);
+  }
+  assert.equal(hub.transport, "sse");
+}, { fetch, transports: ["websocket", "sse"], upgrade: 250_000, pulse: 10_000_000 }));

@@ -15,7 +15,7 @@ const LINES = { websocket, sse, polling };
 const STEADY = 5_000;
 /** The server knows the id of a send again for ten minutes: whoever retries later may do it twice. */
 const LATEST_RETRY = 9 * 60_000;
-const UPGRADE = { first: 60_000, most: 600_000 };
+const LATEST_UPGRADE = 600_000;
 
 export class Hub extends Listeners {
   state = "down";
@@ -200,7 +200,7 @@ export class Hub extends Listeners {
     this.id = id;
     this.state = "up";
     this.transport = line.name;
-    if (level > 0) this._improve(UPGRADE.first);
+    if (level > 0) this._improve(this._options.upgrade ?? 60_000);
     this._announce("up", { transport: line.name });
     const asked = new Set(line.asked.values());
     for (const room of asked) if (room.state === "left") line.tell({ leave: room.topic });
@@ -215,9 +215,8 @@ export class Hub extends Listeners {
   }
 
   _improve(pause) {
-    const { upgrade = pause } = this._options;
-    this._later("upgrade", upgrade, () => this._open(0, true));
-    this._next = Math.min(pause * 2, UPGRADE.most);
+    this._later("upgrade", pause, () => this._open(0, true));
+    this._next = Math.min(pause * 2, LATEST_UPGRADE);
   }
 
   _ended(line, level, { code = "lost", reason, come_back, delay }) {
