@@ -181,9 +181,17 @@ class Queue:
             await self._wake.wait()
         return self.waiting.popleft()
 
-    def sent(self, frame: Frame) -> None:
-        """The server took it."""
-        self.size -= len(frame)
+    def rest(self) -> list[Frame]:
+        """What else there is to write, if it is more than fits into one piece the beginning of that."""
+        taken, size = [], 0
+        while self.waiting and size < PENDING:
+            taken.append(self.waiting.popleft())
+            size += len(taken[-1])
+        return taken
+
+    def sent(self, *frames: Frame) -> None:
+        """The server took these."""
+        self.size -= sum(map(len, frames))
         if self.full and self.size <= PENDING // 4:
             self.full = False
             self.connection.flowing(self, asyncio.get_running_loop().time())

@@ -108,16 +108,18 @@ async def _attach(connection: Connection, carrier: Poll | Queue, request: Reques
 
 
 async def _write(connection: Connection, carrier: Queue, incoming: Incoming) -> None:
+    """The first piece by itself, with which the response begins; from then on what comes together leaves together."""
     begun = False
     try:
         while (frame := await carrier.next()) is not None:
-            piece = frame.encode() if isinstance(frame, str) else frame
+            frames = [frame, *carrier.rest()] if begun else [frame]
+            piece = b"".join([frame.encode() if isinstance(frame, str) else frame for frame in frames])
             if begun:
                 await incoming.go_on(piece, True)
             else:
                 await incoming.begin(connection.protocol.answer("stream", piece, incoming.request))
                 begun = True
-            carrier.sent(frame)
+            carrier.sent(*frames)
         if not begun:
             await incoming.begin(connection.protocol.answer("stream", b"", incoming.request))
         await incoming.go_on(b"", False)
