@@ -7,7 +7,7 @@ from itertools import count
 
 from websockets.asyncio.client import connect
 
-from hubbub import App, Channel, Kicked, Limits, on
+from hubbub import App, Banned, Channel, Kicked, Limits, on
 
 DEADLINE = 10
 
@@ -121,8 +121,8 @@ def make_app(broker="memory://", **attributes):
             await self.publish("said", text)
 
         @on("out")
-        async def out(self):
-            raise Kicked("out")
+        async def out(self, for_good: bool = False):
+            raise Banned("out") if for_good else Kicked("out")
 
     for name, value in attributes.items():
         setattr(Room, name, value)

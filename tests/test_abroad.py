@@ -9,36 +9,50 @@ import hubbub.abroad
 from hubbub import gossip
 from tests.attending import DEADLINE, make_app, member
 from tests.conftest import running
+from tests.faults.proxy import FaultProxy
+
+
+class Nodes:
+    """Nodes over one Redis: the URL of each, and a way to end it as a deploy does."""
+
+    def __init__(self, broker):
+        self.broker = broker
+        self.hooks = []
+        self.contexts = {}
+        self.apps = {}
+
+    def start(self, name, **attributes):
+        def online(channel, key):
+            self.hooks.append((name, "online", key))
+
+        def offline(channel, key, last_seen):
+            self.hooks.append((name, "offline", key))
+
+        app = self.apps[name] = make_app(self.broker, online=online, offline=offline, **attributes)
+        context = self.contexts[name] = running(app)
+        return context.__enter__()
+
+    def stop(self, name):
+        self.contexts.pop(name).__exit__(None, None, None)
+
+    def stop_all(self):
+        for name in list(self.contexts):
+            self.stop(name)
 
 
 @pytest.fixture
 def nodes(redis_url):
-    """Three nodes: the URL of each, and a function that ends it as a deploy does."""
-
-    class Nodes:
-        def __init__(self):
-            self.hooks = []
-            self.contexts = {}
-            self.apps = {}
-
-        def start(self, name, **attributes):
-            def online(channel, key):
-                self.hooks.append((name, "online", key))
-
-            def offline(channel, key, last_seen):
-                self.hooks.append((name, "offline", key))
-
-            app = self.apps[name] = make_app(redis_url, online=online, offline=offline, **attributes)
-            context = self.contexts[name] = running(app)
-            return context.__enter__()
-
-        def stop(self, name):
-            self.contexts.pop(name).__exit__(None, None, None)
-
-    nodes = Nodes()
+    nodes = Nodes(redis_url)
     yield nodes
-    for name in list(nodes.contexts):
-        nodes.stop(name)
+    nodes.stop_all()
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Leases that run out in less than a second."""
+    for name in ("BEAT", "LEASE", "LATELY"):
+        monkeypatch.setattr(gossip, name, getattr(gossip, name) / 8)
+    monkeypatch.setattr(hubbub.abroad, "BEAT", gossip.BEAT)
 
 
 async def eventually(wanted):
@@ -177,11 +191,8 @@ async def test_words_that_no_node_said_are_dropped(nodes, shared_redis, redis_ur
             await ada.until(lambda ada: "bob" in ada.names)
 
 
-async def test_rows_of_a_lost_node_go_after_a_lease_and_the_grace(nodes, monkeypatch):
+async def test_rows_of_a_lost_node_go_after_a_lease_and_the_grace(nodes, hasty):
     """The node is not ended: it falls silent, as one that is stopped does."""
-    for name in ("BEAT", "LEASE", "LATELY"):
-        monkeypatch.setattr(gossip, name, getattr(gossip, name) / 8)
-    monkeypatch.setattr(hubbub.abroad, "BEAT", gossip.BEAT)
     one, two = nodes.start("one", presence_grace=0.2), nodes.start("two", presence_grace=0.2)
     async with member(one, key="ada", name="Ada"), member(two, key="bob", name="Bob") as bob:
         await bob.until(lambda bob: set(bob.names) == {"ada", "bob"})
@@ -193,3 +204,49 @@ async def test_rows_of_a_lost_node_go_after_a_lease_and_the_grace(nodes, monkeyp
         await eventually(lambda: ("two", "offline", "ada") in nodes.hooks)
         app.attendance.abroad._silent = False  # it is there again
         await bob.until(lambda bob: set(bob.names) == {"ada", "bob"})
+
+
+async def test_nobody_goes_because_redis_is_away(redis_server, hasty):
+    nodes = Nodes(redis_server.url)
+    try:
+        one, two = nodes.start("one", presence_grace=0.2), nodes.start("two", presence_grace=0.2)
+        async with member(one, key="ada", name="Ada") as here, member(two, key="bob", name="Bob") as there:
+            async with member(one, key="eve", name="Eve"):
+                for watcher in (here, there):
+                    await watcher.until(lambda watcher: set(watcher.names) == {"ada", "bob", "eve"})
+                redis_server.kill()
+            await here.until(lambda here: set(here.names) == {"ada", "bob"})
+            await asyncio.sleep(2 * gossip.LEASE + 0.2)  # leases would run out, if it were not for this
+            redis_server.start()
+            await there.until(lambda there: set(there.names) == {"ada", "bob"})
+            async with member(two, key="zoe", name="Zoe") as zoe:
+                await zoe.until(lambda zoe: set(zoe.names) == {"ada", "bob", "zoe"})
+                await here.until(lambda here: set(here.names) == {"ada", "bob", "zoe"})
+            assert set(here.gone) == set(there.gone) == {"eve"}
+    finally:
+        nodes.stop_all()
+
+
+async def test_a_node_that_is_cut_off_keeps_what_it_knows_and_learns_the_truth(redis_server, hasty):
+    proxy = await FaultProxy(redis_server.port).start()
+    nodes, cut_off = Nodes(redis_server.url), Nodes(f"redis://127.0.0.1:{proxy.port}/0")
+    try:
+        one = nodes.start("one", presence_grace=0.2)
+        two = await asyncio.to_thread(cut_off.start, "two", presence_grace=0.2)  # the proxy is on this loop
+        async with member(one, key="ada", name="Ada") as here, member(two, key="bob", name="Bob") as there:
+            async with member(two, key="eve", name="Eve"):
+                for watcher in (here, there):
+                    await watcher.until(lambda watcher: set(watcher.names) == {"ada", "bob", "eve"})
+                proxy.swallow("up", "down")
+                await here.until(lambda here: set(here.names) == {"ada"})
+            await there.until(lambda there: set(there.names) == {"ada", "bob"})  # of its own it knows
+            async with member(one, key="zoe", name="Zoe"):
+                await here.until(lambda here: set(here.names) == {"ada", "zoe"})
+                proxy.heal()
+                for watcher in (here, there):
+                    await watcher.until(lambda watcher: set(watcher.names) == {"ada", "bob", "zoe"})
+            assert "ada" not in there.gone
+    finally:
+        nodes.stop_all()
+        await asyncio.to_thread(cut_off.stop_all)
+        await proxy.close()

@@ -1,7 +1,10 @@
 """Who is here, as real clients are told it: state and diffs, rounds, grace, watching, counts, hooks."""
 
 import asyncio
+import re
+import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 import socketio
@@ -108,7 +111,8 @@ async def test_who_leaves_is_shown_for_the_time_of_grace(serve):
         assert last_seen > 1_700_000_000
 
 
-async def test_who_is_put_out_or_hides_is_gone_at_once(serve):
+@pytest.mark.parametrize("for_good", [False, True])
+async def test_who_is_put_out_or_hides_is_gone_at_once(serve, for_good):
     url = serve(make_app(presence_grace=60.0))
     async with member(url, quiet=True) as watcher, member(url, key="ada", name="Ada") as ada:
         await watcher.until(lambda watcher: "ada" in watcher.names)
@@ -116,7 +120,7 @@ async def test_who_is_put_out_or_hides_is_gone_at_once(serve):
         await watcher.until(lambda watcher: "ada" not in watcher.names)
         await ada.send("track", {"key": "ada", "meta": {"name": "again"}})
         await watcher.until(lambda watcher: watcher.names == {"ada": ["again"]})
-        await ada.send("out")
+        await ada.ask(send="room", event="out", payload={"for_good": for_good})
         await watcher.until(lambda watcher: "ada" not in watcher.names)
 
 
@@ -238,6 +242,61 @@ async def test_an_application_asks_from_outside():
     present = await app.presence("/room")
     assert (present.count, present.who) == (0, {})
     await app.close()
+
+
+GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "presence.md"
+
+
+def shown_in_the_guide(number, **names):
+    """What a block of the guide makes."""
+    exec(
+        re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)[number],
+        names,
+    )
+    return names
+
+
+async def test_the_room_of_the_guide_shows_who_is_here(serve):
+    url = serve(shown_in_the_guide(0)["app"])
+    async with member(url, "room:lobby", name="Ada") as ada, member(url, "room:lobby", name="Bob") as bob:
+        await ada.until(lambda ada: set(ada.names) == {"Ada", "Bob"})
+        await bob.send("away")
+        await ada.until(lambda ada: [meta["status"] for meta in ada.list["Bob"].values()] == ["away"])
+
+
+async def test_the_hooks_of_the_guide_are_called(serve):
+    executed = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    class Database:
+        async def execute(self, statement, *values):
+            loop.call_soon_threadsafe(executed.put_nowait, values)
+
+    room = shown_in_the_guide(2, Channel=Channel, database=Database())["Room"]
+
+    class Tracked(room):
+        presence_grace = 0.1
+
+        async def join(self, name: str):
+            await self.track(name)
+
+    app = App()
+    app.channel("room")(Tracked)
+    url = serve(app)
+    async with member(url, name="Ada") as ada:
+        await ada.until(lambda ada: ("came", "Ada") in ada.events)
+        left = time.time()
+    key, last_seen = await asyncio.wait_for(executed.get(), DEADLINE)
+    assert key == "Ada"
+    assert abs(last_seen - left) < 2
+
+
+async def test_friends_of_the_guide_are_watched(serve):
+    company = shown_in_the_guide(3, Channel=Channel)["Company"]
+    app = App()
+    app.channel("company")(company)
+    async with member(serve(app), "company", friends=["nobody"]) as ada:
+        await ada.until(lambda ada: ada.list == {})
 
 
 async def test_what_nobody_attends_is_forgotten(serve):

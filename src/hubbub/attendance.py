@@ -218,7 +218,7 @@ class Attendee:
         if self.gone:
             return
         gathering = self.gathering
-        if reason in ("kicked", "refused"):
+        if reason in ("kicked", "banned", "refused"):
             self.untrack()
         else:
             self.untrack(HANDOVER if gathering.attendance.ending else None)

@@ -1,12 +1,13 @@
-// Who is in a topic, as unmodified clients see it. Usage: node presence.mjs TOPIC URL...
+// Who is in a topic, as unmodified clients see it. Usage: node presence.mjs TOPIC PAGE URL...
 // A watcher of each kind looks at each URL. Whenever what one sees has changed, a line is printed: {watcher, list}, where the list
 // has the number of metas by key; and {watcher, gone} for a key that it was told has left.
 // Reads commands, one a line: {"enter": name, "key", "url"}, {"reload": name, "url"}, {"leave": name}; a name is a phoenix.js
 // client. Answers each with {"done": name} when the client is in, or away.
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
-const [topic, ...urls] = process.argv.slice(2);
+const [topic, page, ...urls] = process.argv.slice(2);
 const require = createRequire(process.env.WEB);
 const { Presence, Socket } = require("phoenix");
 const { io } = require("socket.io-client");
@@ -25,33 +26,21 @@ function phoenixSocket(url) {
   return socket;
 }
 
-/** Keeps the list by itself, as docs/guides/presence.md says it can be done. */
-class List {
-  constructor(watcher) {
-    this.watcher = watcher;
-    this.present = new Map();
-  }
+/** Follows the list as docs/guides/presence.md shows it, with whatever hears events. */
+const shown = /```js\n(const present = .*?)```/s.exec(readFileSync(page, "utf8"))[1];
+const keep = new Function("socket", `${shown}; return present;`);
 
-  state(present) {
-    this.present = new Map(Object.entries(present));
-    print({ watcher: this.watcher, list: counted([...this.present]) });
-  }
-
-  diff({ joins, leaves }) {
-    const without = (key, { metas }) => {
-      const named = new Set(metas.map((meta) => meta.phx_ref));
-      return (this.present.get(key)?.metas ?? []).filter((meta) => !named.has(meta.phx_ref));
-    };
-    for (const [key, someone] of Object.entries(joins)) {
-      this.present.set(key, { metas: [...without(key, someone), ...someone.metas] });
-    }
-    for (const [key, someone] of Object.entries(leaves)) {
-      const metas = without(key, someone);
-      if (metas.length) this.present.set(key, { metas });
-      else if (this.present.delete(key)) print({ watcher: this.watcher, gone: key });
-    }
-    print({ watcher: this.watcher, list: counted([...this.present]) });
-  }
+function follow(watcher, on) {
+  const present = keep({
+    on: (event, hear) =>
+      on(event, (payload) => {
+        hear(payload);
+        if (event === "presence_diff") {
+          for (const gone of Object.keys(payload.leaves)) if (!present.has(gone)) print({ watcher, gone });
+        }
+        print({ watcher, list: counted([...present].map(([key, metas]) => [key, { metas }])) });
+      }),
+  });
 }
 
 const watchers = {
@@ -71,26 +60,22 @@ const watchers = {
     });
   },
   socketio(watcher, url) {
-    const list = new List(watcher);
     const socket = io(`${url}/${topic}`, { forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 150 });
-    socket.on("presence_state", (state) => list.state(state));
-    socket.on("presence_diff", (diff) => list.diff(diff));
+    follow(watcher, (event, hear) => socket.on(event, hear));
     socket.on("disconnect", (reason) => reason === "io server disconnect" && socket.connect());
   },
   sse(watcher, url) {
-    const list = new List(watcher);
     const source = new EventSource(`${url}/topics/${topic}`);
-    source.addEventListener("presence_state", ({ data }) => list.state(JSON.parse(data)));
-    source.addEventListener("presence_diff", ({ data }) => list.diff(JSON.parse(data)));
+    follow(watcher, (event, hear) => source.addEventListener(event, ({ data }) => hear(JSON.parse(data))));
   },
   native(watcher, url) {
-    const list = new List(watcher);
     const socket = new WebSocket(`${url.replace("http", "ws")}/hubbub/websocket`);
+    const heard = {};
+    follow(watcher, (event, hear) => (heard[event] = hear));
     socket.onopen = () => socket.send(JSON.stringify({ join: topic, ref: 1 }));
     socket.onmessage = ({ data }) => {
       const { event, payload } = JSON.parse(data);
-      if (event === "presence_state") list.state(payload);
-      if (event === "presence_diff") list.diff(payload);
+      heard[event]?.(payload);
     };
     socket.onerror = () => {};
     socket.onclose = () => setTimeout(() => watchers.native(watcher, url), soon());

@@ -106,8 +106,9 @@ async def nodes(tmp_path, redis_url, monkeypatch):
 @asynccontextmanager
 async def watching(nodes):
     environment = {**os.environ, "CLIENT": str(BUILT), "WEB": str(ROOT / "web" / "package.json")}
+    guide = ROOT / "docs" / "guides" / "presence.md"
     process = await asyncio.create_subprocess_exec(
-        NODE, HERE / "presence.mjs", "room:lobby", *(node.url for node in nodes),
+        NODE, HERE / "presence.mjs", "room:lobby", guide, *(node.url for node in nodes),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment,
     )  # fmt: skip
     script = Script(process)
