@@ -5,7 +5,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from hubbub.connection import Connection
+from hubbub.eager import Eager
 from hubbub.errors import Conflict, HubbubError, ProtocolError
+from hubbub.messages import Frame
 from hubbub.protocols.base import Request
 from hubbub.servers import asgi_http, asgi_lifespan, carriers
 from hubbub.servers.carriers import Host
@@ -90,7 +93,7 @@ async def _websocket(host: Host, door: Door, request: Request, receive: Receive,
     except HubbubError:
         await send({"type": "websocket.close", "code": 1008})  # before it is accepted: HTTP 403
         return
-    carrier = carriers.Queue(connection, "socket")
+    carrier = _Socket(connection, host.eager, send)
     accept: dict[str, Any] = {"type": "websocket.accept"}
     chosen = carriers.subprotocol(door.protocol, request.headers)
     if chosen is not None:
@@ -99,9 +102,10 @@ async def _websocket(host: Host, door: Door, request: Request, receive: Receive,
         connection.attach(carrier, loop.time(), request)
     except (Conflict, ProtocolError) as error:
         carrier.close([], 1008, error.reason)
-    writer = asyncio.ensure_future(_write(carrier, accept, send))
     try:
-        while not writer.done() and (message := await _next(carrier, receive)) is not None:
+        await send(accept)
+        carrier.begin()
+        while not carrier.over and (message := await _next(carrier, receive)) is not None:
             data = message.get("text")
             if data is None:
                 data = message.get("bytes") or b""
@@ -111,13 +115,12 @@ async def _websocket(host: Host, door: Door, request: Request, receive: Receive,
                 try:
                     connection.receive(data, "socket", loop.time())
                 except ProtocolError:
-                    pass  # the connection has ended by it, and the writer says so
+                    pass  # the connection has ended by it, and the carrier says so
+    except OSError:
+        pass  # the client went before it was accepted
     finally:
         connection.detach(carrier, loop.time())
-        if carrier.closing is None:
-            writer.cancel()
-        await asyncio.wait((writer,), timeout=5.0)
-        writer.cancel()
+        await carrier.finish()
 
 
 async def _next(carrier: carriers.Queue, receive: Receive) -> MutableMapping[str, Any] | None:
@@ -126,14 +129,57 @@ async def _next(carrier: carriers.Queue, receive: Receive) -> MutableMapping[str
     return message if message["type"] == "websocket.receive" else None
 
 
-async def _write(carrier: carriers.Queue, accept: dict[str, Any], send: Send) -> None:
-    """Accept the client, then empty the queue as fast as the server takes it."""
-    try:
-        await send(accept)
-        while (frame := await carrier.next()) is not None:
-            await send({"type": "websocket.send", "text" if type(frame) is str else "bytes": frame})
-            carrier.sent(frame)
-        code, reason = carrier.closing or (1000, "")
-        await send({"type": "websocket.close", "code": code, "reason": short(reason)})
-    except (OSError, RuntimeError):
-        pass  # the client is gone: receive() says so too
+class _Socket(carriers.Queue):
+    """A WebSocket of the server. A frame goes to it in the turn in which it is written; only a server that makes us
+    wait costs a task."""
+
+    def __init__(self, connection: Connection, eager: Eager, send: Send) -> None:
+        super().__init__(connection, "socket")
+        self.over = False
+        """The close has been sent, or the client is gone: nothing more is written."""
+        self._eager = eager
+        self._send = send
+        self._busy = True  # until the client is accepted
+        self._writer: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """The client is accepted: what has waited may go."""
+        self._busy = False
+        self._go()
+
+    def write(self, frames: list[Frame]) -> None:
+        super().write(frames)
+        self._go()
+
+    def close(self, frames: list[Frame], code: int, reason: str) -> None:
+        self.closing = (code, reason)
+        super().close(frames, code, reason)
+
+    async def finish(self) -> None:
+        """Have the last words sent, within a few seconds; without last words, end at once."""
+        if self._writer is not None and not self._writer.done():
+            if self.closing is None:
+                self._writer.cancel()
+            await asyncio.wait((self._writer,), timeout=5.0)
+            self._writer.cancel()
+
+    def _go(self) -> None:
+        if not self._busy and not self.over:
+            self._busy = True
+            self._writer = self._eager.start(self._empty())
+
+    async def _empty(self) -> None:
+        """Empty the queue as fast as the server takes it."""
+        try:
+            while self.waiting:
+                frame = self.waiting.popleft()
+                await self._send({"type": "websocket.send", "text" if type(frame) is str else "bytes": frame})
+                self.sent(frame)
+            if self.closing is not None:
+                self.over = True
+                code, reason = self.closing
+                await self._send({"type": "websocket.close", "code": code, "reason": short(reason)})
+        except Exception:  # each server has its own for a client that is gone: receive() says so too
+            self.over = True
+        finally:
+            self._busy = False

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from hubbub.auth import Origins, origin_of
 from hubbub.connection import Connection
+from hubbub.eager import Eager
 from hubbub.errors import Forbidden, NotFound
 from hubbub.history import Position
 from hubbub.limits import Limits
@@ -26,6 +27,7 @@ PENDING = 65_536
 class Host(Protocol):
     """The application, as far as the servers need it."""
 
+    eager: Eager
     limits: Limits
     origins: Origins
     routes: Routes
