@@ -1,7 +1,6 @@
 """One ticker, and each way there is for a page to hear it: how late is it, and what does it cost?"""
 
 import asyncio
-import json
 import time
 from pathlib import Path
 from random import gauss
@@ -16,12 +15,15 @@ Rate = Annotated[int, Meta(ge=1, le=50)]
 
 async def head_size(scope, receive, send):
     """``GET /head`` says how many bytes the head of that very request took: a browser does not tell its page."""
-    line = len(f"{scope['method']} {scope['path']} HTTP/1.1\r\n")
-    size = line + sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"]) + len("\r\n")
-    found = scope["path"] == "/head"
-    headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 200 if found else 404, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(size if found else None).encode()})
+    lines = [f"{scope['method']} {scope['path']} HTTP/1.1", *(f"{name}: {value}" for name, value in decoded(scope)), ""]
+    size = sum(len(line) + len("\r\n") for line in lines)
+    status, text = (200, str(size)) if scope["path"] == "/head" else (404, "There is nothing here.\n")
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": text.encode()})
+
+
+def decoded(scope):
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
 
 
 app = App(pages=Path(__file__).parent, fallback=head_size)

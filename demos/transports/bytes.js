@@ -32,7 +32,7 @@ let headSize;
 
 /** Have the server say how long the head of a request by `fetch` is. */
 export async function measureHead() {
-  headSize = (await (await request("/head")).json()) - "/head".length;
+  headSize = Number(await (await request("/head")).text()) - "/head".length;
 }
 
 /** The head of a request for this path. */

@@ -218,6 +218,21 @@ async def test_pause_ends_all_lines_and_start_goes_on(page):
     assert told["WebSocket"]["requests"] == 2
 
 
+async def test_a_tab_that_nobody_sees_pauses_and_goes_on_when_it_is_seen(page):
+    for hidden in (True, False):
+        await page.evaluate(
+            "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+            " document.dispatchEvent(new Event('visibilitychange')); }",
+            hidden,
+        )
+        if hidden:
+            await expect(verdict(page)).to_contain_text("Paused after")
+        else:
+            await settled(page)
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.get_by_role("button", name="Start")).to_be_visible()
+
+
 async def test_the_rate_is_everyones_and_at_hand_by_keyboard(page, server, visit):
     other = await visit(server.url)
     await settled(other)
