@@ -132,3 +132,30 @@ async def test_tasks_that_wait_are_held(eager):
     await task
     await asyncio.sleep(0)
     assert not eager.running
+
+
+async def test_one_that_starts_another_within_its_first_step(eager):
+    seen, started = {"outer": set(), "inner": set()}, []
+
+    async def wait(name, inner=None):
+        seen[name].add(asyncio.current_task())
+        if inner is not None:
+            started.append(eager.start(inner))
+        seen[name].add(asyncio.current_task())
+        await asyncio.sleep(0)
+        seen[name].add(asyncio.current_task())
+
+    outer = eager.start(wait("outer", wait("inner")))
+    await asyncio.wait((outer, *started), timeout=1)
+    assert seen == {"outer": {outer}, "inner": set(started)}
+    assert outer not in started
+
+
+async def test_one_spare_is_enough(eager):
+    async def start(inner=None):
+        if inner is not None:
+            assert eager.start(inner) is None
+
+    assert eager.start(start(start(start()))) is None
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 2

@@ -14,107 +14,146 @@ import types
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
-from typing import Any
+from typing import Any, Final
 
-Step = tuple[Coroutine[Any, Any, None], Any, Context]
+try:
+    from _asyncio import current_task  # type: ignore[attr-defined]
+except ImportError:  # Python 3.11 has it only in Python, where this is all it does
+    from asyncio.tasks import _current_tasks  # type: ignore[attr-defined]
+
+    current_task = _current_tasks.get
+
+Driver = Generator[Any, Any, None]
+
+IDLE: Final = object()
+"""What a driver yields instead of something to wait for: its coroutine has finished."""
 
 
 class Eager:
     """Starts coroutines on one event loop."""
 
-    __slots__ = ("_gate", "_loop", "_slot", "_spare", "running")
+    __slots__ = ("_loop", "_spare", "running")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._spare: Spare | None = Spare(loop)
         self.running: set[asyncio.Task[None]] = set()
         """Tasks that wait: held here, for the loop holds them only weakly."""
-        self._renew()
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
         """Run the first step now. Returns the task that carries the rest, or None when there is no rest.
 
         What the first step raises is raised here.
         """
-        loop, spare = self._loop, self._spare
-        if spare.done() or spare.cancelling():  # the one before cancelled itself
-            self._renew()
-            spare = self._spare
-        outer = asyncio.current_task(loop)
+        loop = self._loop
+        spare, self._spare = self._spare, None  # what is started within this step has to find another
+        if spare is None or spare.task.cancelling():  # the one before cancelled itself
+            spare = Spare(loop)
+        outer = current_task(loop)
         if outer is not None:
             _leave_task(loop, outer)
-        _enter_task(loop, spare)
+        _enter_task(loop, spare.task)
         context = copy_context()
         try:
-            waiting = context.run(coroutine.send, None)
-        except StopIteration:
-            return None
+            waiting = context.run(spare.step, coroutine)
+        except BaseException:
+            spare.task.cancel()
+            raise
         finally:
-            _leave_task(loop, spare)
+            _leave_task(loop, spare.task)
             if outer is not None:
                 _enter_task(loop, outer)
-        self._slot.append((coroutine, waiting, context))
-        if not self._gate.done():
-            self._gate.set_result(None)
-        self._hold(spare, self._slot)
-        self._renew()
-        return spare
+        if waiting is IDLE:
+            if self._spare is not None:
+                self._spare.task.cancel()
+            self._spare = spare
+            return None
+        if self._spare is None:
+            self._spare = Spare(loop)
+        spare.carry(waiting, context)
+        self._hold(spare.task, spare)
+        return spare.task
 
     def close(self) -> None:
         """Dismiss the spare. Tasks that run go on."""
-        self._spare.cancel()
+        if self._spare is not None:
+            self._spare.task.cancel()
 
-    def _hold(self, task: asyncio.Task[None], slot: list[Step]) -> None:
+    def _hold(self, task: asyncio.Task[None], spare: "Spare") -> None:
         def ended(task: asyncio.Task[None]) -> None:
             self.running.discard(task)
-            if slot:  # cancelled before it had begun: asyncio then never enters it, but the coroutine must hear of it
-                self._hold(self._loop.create_task(_finish(*slot.pop())), slot)
+            if spare.waits:  # cancelled before it had begun: asyncio then never enters it, but the coroutine must hear
+                self._hold(self._loop.create_task(spare.finish()), spare)
 
         self.running.add(task)
         task.add_done_callback(ended)
 
-    def _renew(self) -> None:
-        self._gate: asyncio.Future[None] = self._loop.create_future()
-        self._slot: list[Step] = []
-        self._spare: asyncio.Task[None] = self._loop.create_task(_carry(self._gate, self._slot))
 
+class Spare:
+    """A task that waits for something to carry. ``step`` runs the first step of a coroutine, and gives what it waits
+    for, or IDLE."""
 
-async def _carry(gate: asyncio.Future[None], slot: list[Step]) -> None:
-    cancelled = False
-    try:
-        await gate
-    except asyncio.CancelledError:
-        if not slot:
-            raise
-        cancelled = True  # between the first step and now: it is the coroutine that is meant
-    await _rest(*slot.pop(), cancelled)
+    __slots__ = ("_context", "_driver", "_gate", "_waiting", "step", "task", "waits")
 
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._driver = _drive()
+        self.step: Callable[[Coroutine[Any, Any, None]], Any] = self._driver.send
+        next(self._driver)
+        self._gate: asyncio.Future[None] = loop.create_future()
+        self._waiting: Any = None
+        self._context: Context
+        self.waits = False
+        self.task: asyncio.Task[None] = loop.create_task(self._carry())
 
-async def _finish(coroutine: Coroutine[Any, Any, None], waiting: Any, context: Context) -> None:
-    await _rest(coroutine, waiting, context, cancelled=True)
+    def carry(self, waiting: Any, context: Context) -> None:
+        """Wake the task: it waits for this now, and then takes the next steps."""
+        self._waiting, self._context = waiting, context
+        self.waits = True
+        if not self._gate.done():
+            self._gate.set_result(None)
+
+    async def finish(self) -> None:
+        """Let the coroutine hear that it was cancelled."""
+        await self._rest(cancelled=True)
+
+    async def _carry(self) -> None:
+        cancelled = False
+        try:
+            await self._gate
+        except asyncio.CancelledError:
+            if not self.waits:
+                raise
+            cancelled = True  # between the first step and now: it is the coroutine that is meant
+        await self._rest(cancelled)
+
+    @types.coroutine
+    def _rest(self, cancelled: bool) -> Generator[Any, Any, None]:
+        self.waits = False
+        waiting, driver = self._waiting, self._driver
+        step: Callable[[Any], Any]
+        while waiting is not IDLE:
+            try:
+                if cancelled:
+                    cancelled = False
+                    if waiting is not None:
+                        waiting._asyncio_future_blocking = False
+                        waiting.cancel()
+                    raise asyncio.CancelledError
+                sent = yield waiting
+            except GeneratorExit:
+                driver.close()
+                raise
+            except BaseException as error:
+                step, argument = driver.throw, error
+            else:
+                step, argument = driver.send, sent
+            waiting = self._context.run(step, argument)
 
 
 @types.coroutine
-def _rest(
-    coroutine: Coroutine[Any, Any, None], waiting: Any, context: Context, cancelled: bool
-) -> Generator[Any, Any, None]:
-    step: Callable[[Any], Any]
+def _drive() -> Driver:
+    """Takes one coroutine after the other by ``send``, and yields what it waits for. So the end of one is no
+    StopIteration, which would be the dearest part of the step."""
     while True:
-        try:
-            if cancelled:
-                cancelled = False
-                if waiting is not None:
-                    waiting._asyncio_future_blocking = False
-                    waiting.cancel()
-                raise asyncio.CancelledError
-            sent = yield waiting
-        except GeneratorExit:
-            coroutine.close()
-            raise
-        except BaseException as error:
-            step, argument = coroutine.throw, error
-        else:
-            step, argument = coroutine.send, sent
-        try:
-            waiting = context.run(step, argument)
-        except StopIteration:
-            return
+        coroutine = yield IDLE
+        yield from coroutine
