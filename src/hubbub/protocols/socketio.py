@@ -25,7 +25,7 @@ import msgspec
 from hubbub.errors import Disconnect, HubbubError, NotFound, ProtocolError
 from hubbub.history import Position
 from hubbub.messages import Answer, Command, Frame, Join, Leave, Left, Message, Push, Raw, Reply, Send, decode
-from hubbub.protocols.base import Request, Session
+from hubbub.protocols.base import Line, Request, Session
 from hubbub.protocols.engineio import EngineIO, routes_at
 from hubbub.protocols.socketio_msgpack import PackedPackets
 from hubbub.protocols.socketio_packets import (
@@ -40,6 +40,7 @@ from hubbub.protocols.socketio_packets import (
     TextPackets,
     namespace_of,
     noting,
+    simple_event,
     topic_of,
 )
 
@@ -79,6 +80,15 @@ class SocketIO(EngineIO):
         return ()
 
     # -- what the client says ----------------------------------------------------------------------------------------
+
+    def receive(self, data: Frame, line: Line, now: float) -> Sequence[Command]:
+        if type(data) is str and line == self.line == "socket" and self._assembly is None and self._packets is TEXT:
+            event = simple_event(data)
+            if event is not None:
+                namespace, id, name, argument = event
+                if self._places.get(namespace) == JOINED:
+                    return (Send(topic_of(namespace), name, (argument,), id),)
+        return super().receive(data, line, now)
 
     def message(self, data: Frame, now: float) -> Sequence[Command]:
         if self._assembly is not None:

@@ -81,8 +81,9 @@ def topic_of(namespace: str) -> str:
 
 def namespace_of(topic: str) -> str:
     """The namespace that a topic is reached by. A room (``chat#red``) is heard in the namespace of its topic."""
-    name = topic.partition("#")[0]
-    return name if name == "/" else "/" + name
+    if "#" in topic:
+        topic = topic.partition("#")[0]
+    return topic if topic == "/" else "/" + topic
 
 
 def noting(body: bytes, cursor: Position, *, logged: bool) -> bytes:
@@ -111,6 +112,9 @@ follows a ``#`` is the name of a room, which is not the client's to choose."""
 _HEAD = re.compile(rf"([0-6])(?:([1-9][0-9]{{0,2}})-)?(?:{NAMESPACE}(?:,|\Z))?([0-9]{{1,16}})?")
 """Everything before the payload. Sixteen digits hold every integer that JavaScript counts exactly."""
 
+_EVENT = re.compile(rf"42(?:{NAMESPACE},)?([0-9]{{1,16}})?(?=\[)")
+"""The same of an event without attachments, with Engine.IO's ``4`` still before it."""
+
 _array = msgspec.json.Decoder(list[Raw])
 _value = msgspec.json.Decoder(Raw)
 _name = msgspec.json.Decoder(str)
@@ -127,6 +131,22 @@ class _Simple(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fa
 _simple = msgspec.json.Decoder(_Simple)
 
 
+def simple_event(text: str) -> tuple[str, int | None, str, Raw] | None:
+    """Namespace, id, name and argument of what most messages are: an event with one argument. What is anything else, or
+    wrong, is None here, and for ``TextPackets.read`` to understand."""
+    head = _EVENT.match(text)
+    if head is None:
+        return None
+    namespace, id = head.groups()
+    try:
+        event = _simple.decode(text[head.end() :])
+    except (ValueError, RecursionError):
+        return None
+    if event.name in RESERVED:
+        return None
+    return namespace or "/", None if id is None else int(id), event.name, event.argument
+
+
 class TextPackets(Packets):
     """The default parser's form: a text, and a binary message for each attachment."""
 
@@ -139,7 +159,7 @@ class TextPackets(Packets):
             raise ProtocolError("unknown packet type")
         digit, attachments, namespace, id = head.groups()
         if digit == "2" and attachments is None:
-            return Packet(EVENT, namespace or "/", None if id is None else int(id), _event(data[head.end() :]))
+            return Packet(EVENT, namespace or "/", None if id is None else int(id), _payload(EVENT, data[head.end() :]))
         type = int(digit)
         if (attachments is not None) != (type >= BINARY_EVENT) or (id is not None and type < EVENT):
             raise ProtocolError("illegal attachments, or an id where none belongs")
@@ -187,14 +207,6 @@ def _payload(type: int, text: str) -> Any:
             raise ProtocolError("invalid payload")
         array[0] = _event_name(array[0])
     return array
-
-
-def _event(text: str) -> Any:
-    try:
-        event = _simple.decode(text)
-    except (ValueError, RecursionError):
-        return _payload(EVENT, text)
-    return [checked_event(event.name), event.argument]
 
 
 def _object(text: str) -> Raw:
