@@ -18,7 +18,7 @@ ROWS = (
     {"envelope"},
     {"protocols"},
     {"brokers"},
-    {"auth", "background", "config", "telemetry", "deadlines", "eager", "outbox", "workers"},
+    {"auth", "background", "config", "telemetry", "deadlines", "eager", "lines", "outbox", "workers"},
     {"connection"},
     {"topics"},
     {"hub"},

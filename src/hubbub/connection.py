@@ -13,6 +13,7 @@ import msgspec
 from hubbub.deadlines import Deadlines
 from hubbub.errors import Conflict, Disconnect, HubbubError, ProtocolError, TimedOut, TooMany, TooSlow
 from hubbub.limits import Limits, TokenBucket
+from hubbub.lines import Carrier
 from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Message, Reply, Send, Verbatim
 from hubbub.outbox import Outbox
 from hubbub.protocols.base import Line, Request
@@ -29,30 +30,6 @@ LINGER = 5.0
 """Seconds a client that polls has to come and hear why its session ended."""
 
 
-class Carrier(Protocol):
-    """The server's end of a line. All of it is synchronous: what cannot leave at once is buffered by the carrier."""
-
-    line: Line
-    once: bool
-    """It takes one ``write`` and is done (a poll)."""
-    full: bool
-    """It has enough to do: the client reads slower than it is written to."""
-    wire: Callable[[bytes], None] | None
-    """Takes WebSocket frames that are made already, where there is such a short cut."""
-    deflates: bool
-    """``wire`` takes compressed frames, too, as ``servers.websocket.deflated_frame`` makes them."""
-
-    def write(self, frames: list[Frame]) -> None:
-        """Send these, in this order."""
-
-    def hold(self, on: bool) -> None:
-        """Read no more of what the client sends, or go on: meanwhile it waits on the client's side. A line that has
-        nothing to hold does nothing."""
-
-    def close(self, frames: list[Frame], code: int, reason: str) -> None:
-        """Send these, then end the line."""
-
-
 class Desk(Protocol):
     """Where a connection turns to."""
 
@@ -64,6 +41,12 @@ class Desk(Protocol):
 
     def queue(self, connection: "Connection", frames: tuple[Frame, ...]) -> None:
         """Hand these back through ``Connection.deliver`` at the end of the loop's tick, in the order of all calls."""
+
+    def listen(self) -> None:
+        """What came on one line is about to be given to its connection."""
+
+    def answer(self) -> None:
+        """It was given. If nothing but answers to it were queued, the tick may end now."""
 
     def regroup(self, connection: "Connection") -> None:
         """``Connection.wire`` has changed."""

@@ -273,9 +273,11 @@ class Membership:
         """Tell the client, once it has heard that it is in."""
         if self._early is not None:
             self._early.append(message)
-        else:
+        elif type(message) is Push:
             topic = self.house.hub.topics.get(self.topic)
             self._tell(message, None if topic is None else topic.head)
+        else:
+            self.connection.tell(message)
 
     def _tell(self, message: Message, cursor: Position | None) -> None:
         if cursor is not None and type(message) is Push:

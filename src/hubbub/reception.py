@@ -18,7 +18,7 @@ from hubbub.errors import HubbubError, Invalid, NotFound, Shutdown, TooMany
 from hubbub.hub import Hub
 from hubbub.limits import Limits
 from hubbub.membership import Membership
-from hubbub.messages import Answer, Bye, Command, Join, Leave, Reply, Send, Verbatim, canonical
+from hubbub.messages import Answer, Command, Join, Leave, Reply, Send, Verbatim, canonical
 from hubbub.protocols.base import Protocol, Request, Session
 from hubbub.servers.carriers import subprotocol
 from hubbub.servers.routes import Routes
@@ -50,6 +50,8 @@ class Reception:
         self.in_thread = workers.in_thread
         self.on_loop = workers.on_loop
         self.queue = hub.queue
+        self.listen = hub.listen
+        self.answer = hub.answer
         self.regroup = hub.regroup
         self.flush = hub.flush
 
@@ -90,28 +92,31 @@ class Reception:
     # -- what connections ask (their Desk) -------------------------------------------------------------------------
 
     def command(self, connection: Connection, command: Command) -> None:
-        if isinstance(command, Verbatim):
-            connection.visit.take(command.data)
-            return
-        if isinstance(command, Join):
-            self._join(connection, command)
-            return
-        if isinstance(command, Bye):  # the connection itself has seen to it
-            return
-        memberships = connection.memberships
-        membership: Membership | None = memberships.get(command.topic) or memberships.get(canonical(command.topic))
         if type(command) is Send:
+            membership = self._membership(connection, command.topic)
             if membership is None:
                 connection.tell(Reply(command, error=NotFound("the topic was not joined")))
             else:
                 membership.send(command)
+        elif type(command) is Verbatim:
+            connection.visit.take(command.data)
+        elif type(command) is Join:
+            self._join(connection, command)
         elif type(command) is Leave:
+            membership = self._membership(connection, command.topic)
             if membership is None:
                 connection.tell(Reply(command))
             else:
                 membership.leave("left", command)
-        elif type(command) is Answer and membership is not None:
-            membership.answer(command)
+        elif type(command) is Answer:
+            membership = self._membership(connection, command.topic)
+            if membership is not None:
+                membership.answer(command)
+
+    @staticmethod
+    def _membership(connection: Connection, topic: str) -> Membership | None:
+        memberships: dict[str, Membership] = connection.memberships
+        return memberships.get(topic) or memberships.get(canonical(topic))
 
     def _join(self, connection: Connection, command: Join) -> None:
         topic = canonical(command.topic)

@@ -25,6 +25,7 @@ from hubbub.servers.routes import Door
 from hubbub.servers.websocket import (
     SLICE,
     Close,
+    Event,
     FrameReader,
     Ping,
     close_frame,
@@ -95,8 +96,6 @@ class Lane(asyncio.Protocol):
         if reader is None:
             self._open(data)
             return
-        if self._closing and self.connection is None:
-            return
         self._heard = True
         if self._held or self._unread:
             self._unread += data
@@ -113,20 +112,30 @@ class Lane(asyncio.Protocol):
             self._read(reader, data[start : start + SLICE])
 
     def _read(self, reader: FrameReader, data: bytes) -> None:
-        connection, now = self.connection, self._loop.time()
-        for event in reader.feed(data):
-            if type(event) is str or type(event) is bytes:
-                if connection is not None and not connection.ended:
+        connection = self.connection
+        if connection is None:
+            return
+        desk, now = connection.desk, self._loop.time()
+        desk.listen()
+        try:
+            for event in reader.feed(data):
+                if type(event) is not str and type(event) is not bytes:
+                    self._heed(event)
+                elif not connection.ended:
                     self._receive(connection, event, now)
-            elif type(event) is Ping:
-                if not self._closing:
-                    self.transport.write(pong_frame(event.payload))
-            # What was said before the end is answered before it: replies leave in this turn of the loop or at the
-            # beginning of the next, and then comes the end.
-            elif type(event) is Close:
-                self._loop.call_soon(self._closed_by_client, event)
-            elif isinstance(event, ProtocolError):
-                self._loop.call_soon(self._fail, event)
+        finally:
+            desk.answer()
+
+    def _heed(self, event: Event) -> None:
+        if type(event) is Ping:
+            if not self._closing:
+                self.transport.write(pong_frame(event.payload))
+        # What was said before the end is answered before it: replies leave in this turn of the loop or at the
+        # beginning of the next, and then comes the end.
+        elif type(event) is Close:
+            self._loop.call_soon(self._closed_by_client, event)
+        elif isinstance(event, ProtocolError):
+            self._loop.call_soon(self._fail, event)
 
     def _receive(self, connection: Connection, message: Frame, now: float) -> None:
         try:
