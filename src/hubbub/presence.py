@@ -141,8 +141,10 @@ class Roster:
 
     def _free(self, key: str, meta: bytes) -> tuple[Place, Row] | None:
         """Who left and whose seat is free: best one with this meta, and the one that would be gone first."""
-        shown = self.shown(key)
-        free = [(place, row) for place, row in self._keys.get(key, {}).items() if row.left and row in shown]
+        if key not in self._shown:
+            return None
+        shown = self._shown[key]
+        free = [(place, row) for place, row in self._keys[key].items() if row.left and row in shown]
         return min(free, key=lambda item: (item[1].meta != meta, self._until[item[0]], item[0]), default=None)
 
     def update(self, number: int, meta: bytes, now: float, wall: float) -> None:
@@ -321,16 +323,9 @@ class Roster:
         """Which rows of this key are shown now."""
         self._dirty.add(key)
         rows = self._keys.get(key, {})
-        ordered = [rows[place] for place in sorted(rows)]
-        here = {row.ref: row for row in ordered if not row.left}
-        taken = {row.seat: math.inf for row in here.values()}
-        for row in ordered:
-            taken[row.seat] = max(taken.get(row.seat, 0), row.turn)
-        left = sorted(
-            (row for row in ordered if row.left and row.rest > 0 and row.turn == taken[row.seat]),
-            key=lambda row: row.left,
-        )
-        shown = (*here.values(), *{row.seat: row for row in left}.values())
+        shown = tuple(rows.values())
+        if len(shown) > 1 or (shown and shown[0].left):
+            shown = _visible(rows)
         if shown:
             self._shown[key] = shown
         else:
@@ -371,6 +366,20 @@ class Roster:
     def oldest(self, key: str) -> str:
         """The node on which the oldest row of this key was first."""
         return min((row.since, row.first) for row in self._shown[key])[1]
+
+
+def _visible(rows: Mapping[Place, Row]) -> tuple[Row, ...]:
+    """Those of a key's rows that are shown."""
+    ordered = [rows[place] for place in sorted(rows)]
+    here = {row.ref: row for row in ordered if not row.left}
+    taken = {row.seat: math.inf for row in here.values()}
+    for row in ordered:
+        taken[row.seat] = max(taken.get(row.seat, 0), row.turn)
+    left = sorted(
+        (row for row in ordered if row.left and row.rest > 0 and row.turn == taken[row.seat]),
+        key=lambda row: row.left,
+    )
+    return (*here.values(), *{row.seat: row for row in left}.values())
 
 
 # -- the form in which clients are told -----------------------------------------------------------------------------
