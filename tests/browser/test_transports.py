@@ -321,7 +321,10 @@ async def test_the_curves_are_drawn_in_the_colours_of_day_and_night(page):
 async def test_it_fits(server, visit, width):
     page = await visit(server.url, viewport={"width": width, "height": 640})
     await settled(page)
-    assert await page.evaluate("document.documentElement.scrollWidth") == width
+    wide = "document.querySelectorAll('td').forEach((cell) => (cell.textContent = '8,888 ms'));"
+    assert await page.evaluate(f"{wide} document.documentElement.scrollWidth") == width
+    overflowing = "[...document.querySelectorAll('td')].filter((cell) => cell.scrollWidth > cell.clientWidth).length"
+    assert await page.evaluate(f"{wide} {overflowing}") == 0
 
 
 # -- its parts ------------------------------------------------------------------------------------------------------
