@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 
 const [topic, page, ...urls] = process.argv.slice(2);
 const require = createRequire(process.env.WEB);
-const { Presence, Socket } = require("phoenix");
+const { LongPoll, Presence, Socket } = require("phoenix");
 const { io } = require("socket.io-client");
 const { EventSource } = require("eventsource");
 const WebSocket = require("ws");
@@ -19,8 +19,8 @@ const print = (told) => process.stdout.write(JSON.stringify(told) + "\n");
 const counted = (entries) => Object.fromEntries(entries.map(([key, { metas }]) => [key, metas.length]).sort());
 const soon = () => 50 + Math.random() * 100;
 
-function phoenixSocket(url) {
-  const options = { transport: WebSocket, reconnectAfterMs: soon, rejoinAfterMs: soon };
+function phoenixSocket(url, transport = WebSocket) {
+  const options = { transport, reconnectAfterMs: soon, rejoinAfterMs: soon };
   const socket = new Socket(`${url.replace("http", "ws")}/socket`, options);
   socket.connect();
   return socket;
@@ -43,22 +43,32 @@ function follow(watcher, on) {
   });
 }
 
-const watchers = {
-  phoenix(watcher, url) {
-    const channel = phoenixSocket(url).channel(topic);
+function phoenix(transport) {
+  return (watcher, url) => {
+    const channel = phoenixSocket(url, transport).channel(topic);
     const presence = new Presence(channel);
     presence.onLeave((gone, { metas }) => metas.length || print({ watcher, gone }));
     presence.onSync(() => print({ watcher, list: counted(Object.entries(presence.state)) }));
     channel.join();
-  },
-  hubbub(watcher, url) {
-    const hub = connect(url, { transports: ["websocket"], WebSocket, backoff: { first: 100, most: 200 } });
+  };
+}
+
+function hubbub(transport) {
+  return (watcher, url) => {
+    const hub = connect(url, { transports: [transport], WebSocket, backoff: { first: 100, most: 200 } });
     const room = hub.join(topic);
     room.presence.onchange = (list) => print({ watcher, list: counted(list.map(({ key, metas }) => [key, { metas }])) });
     room.on("presence_diff", ({ leaves }) => {
       for (const gone of Object.keys(leaves)) if (!room.presence.get(gone)) print({ watcher, gone });
     });
-  },
+  };
+}
+
+const watchers = {
+  phoenix: phoenix(WebSocket),
+  longpoll: phoenix(LongPoll),
+  hubbub: hubbub("websocket"),
+  polling: hubbub("polling"),
   socketio(watcher, url) {
     const socket = io(`${url}/${topic}`, { forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 150 });
     follow(watcher, (event, hear) => socket.on(event, hear));
