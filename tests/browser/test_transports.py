@@ -118,9 +118,9 @@ def offset(position):
 
 
 async def test_the_numbers_are_those_of_their_transports(server, visit):
-    page = await race(server, visit, 4)
+    page = await race(server, visit, 6)
     await page.get_by_label("A short poll every").select_option("¼ second")
-    told = await until(page, lambda told: min(row["messages"] for row in told.values()) >= 24 and told[NAMES[0]]["p50"])
+    told = await until(page, lambda told: min(row["messages"] for row in told.values()) >= 20 and told[NAMES[0]]["p50"])
     socket, stream, long, short = (told[name] for name in NAMES)
     for row in told.values():
         assert -2 < row["p50"] <= row["p99"] < 5_000
@@ -185,7 +185,7 @@ async def test_the_bytes_are_those_on_the_wire(server, visit):
         page = await visit(relay.url)
         await settled(page)
         await set_rate(page, 50)
-        await until(page, lambda told: min(row["messages"] for row in told.values()) >= 200)
+        await until(page, lambda told: min(row["messages"] for row in told.values()) >= 120)
         await page.get_by_role("button", name="Pause").click()
         await expect(verdict(page)).to_contain_text("Paused after")
         spent = dict(zip(NAMES, await page.evaluate(SPENT), strict=True))
@@ -317,14 +317,13 @@ async def test_the_curves_are_drawn_in_the_colours_of_day_and_night(page):
             await page.wait_for_function(HAS_COLOUR, arg=curve)
 
 
-@pytest.mark.parametrize("width", [320, 360, 768])
-async def test_it_fits(server, visit, width):
-    page = await visit(server.url, viewport={"width": width, "height": 640})
-    await settled(page)
+async def test_it_fits_screens_of_all_sizes(page):
     wide = "document.querySelectorAll('td').forEach((cell) => (cell.textContent = '8,888 ms'));"
-    assert await page.evaluate(f"{wide} document.documentElement.scrollWidth") == width
     overflowing = "[...document.querySelectorAll('td')].filter((cell) => cell.scrollWidth > cell.clientWidth).length"
-    assert await page.evaluate(f"{wide} {overflowing}") == 0
+    for width in (320, 360, 768, 1280):
+        await page.set_viewport_size({"width": width, "height": 640})
+        await page.wait_for_function(f"document.documentElement.scrollWidth === {width}")
+        await page.wait_for_function(f"() => {{ {wide} return {overflowing} === 0; }}")
 
 
 # -- its parts ------------------------------------------------------------------------------------------------------
