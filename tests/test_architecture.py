@@ -20,6 +20,7 @@ ROWS = (
     {"brokers"},
     {"auth", "background", "config", "telemetry", "deadlines", "eager", "lines", "outbox", "workers"},
     {"connection"},
+    {"introduction"},
     {"topics"},
     {"hub"},
     {"recovery"},

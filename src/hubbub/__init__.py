@@ -19,10 +19,12 @@ from hubbub.errors import (
     TooMany,
     TooSlow,
     Unauthorized,
+    Unavailable,
     UsageError,
 )
 from hubbub.gathering import Present
 from hubbub.history import Keep, Position
+from hubbub.introduction import Handshake, Pass
 from hubbub.limits import Limits
 from hubbub.sockets import Socket
 
@@ -36,12 +38,14 @@ __all__ = [
     "Disconnect",
     "Expired",
     "Forbidden",
+    "Handshake",
     "HubbubError",
     "Invalid",
     "Keep",
     "Kicked",
     "Limits",
     "NotFound",
+    "Pass",
     "Past",
     "Position",
     "Present",
@@ -55,6 +59,7 @@ __all__ = [
     "TooMany",
     "TooSlow",
     "Unauthorized",
+    "Unavailable",
     "UsageError",
     "on",
 ]

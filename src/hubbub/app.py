@@ -27,6 +27,7 @@ from hubbub.errors import Disconnect, Kicked, UsageError
 from hubbub.gathering import Present
 from hubbub.history import Position
 from hubbub.hub import Hub
+from hubbub.introduction import Hook
 from hubbub.limits import Limits
 from hubbub.messages import canonical, encode
 from hubbub.nodes import Nodes
@@ -44,6 +45,7 @@ from hubbub.workers import Workers
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type[Channel])
+H = TypeVar("H", bound=Hook)
 B = TypeVar("B", bound=Callable[[], Awaitable[Any]])
 Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
@@ -131,6 +133,17 @@ class App:
             return function
 
         return register
+
+    def authenticate(self, hook: H) -> H:
+        """Ask the decorated function, ``async def`` or ``def``, who a client is, before the first topic it joins. It is
+        given a ``Handshake``, and returns the identity, or a ``Pass`` to be asked again; or raises ``Unauthorized``.
+
+        Raises UsageError when there is such a function already.
+        """
+        if self.reception.introductions.hook is not None:
+            raise UsageError("there is one @app.authenticate in an application, and this is the second")
+        self.reception.introductions.hook = hook
+        return hook
 
     def background(self, function: B) -> B:
         """Run the decorated ``async def`` beside the clients, from the application's start to its end, when it is

@@ -135,6 +135,13 @@ class TooMany(Refused):
     status = 429
 
 
+class Unavailable(Refused):
+    """That cannot be done just now."""
+
+    code = "unavailable"
+    status = 503
+
+
 class Disconnect(HubbubError):
     """The server ends the connection. ``come_back`` tells well-behaved clients whether to return by themselves."""
 

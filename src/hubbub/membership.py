@@ -25,6 +25,7 @@ from hubbub.errors import Disconnect, HubbubError, Kicked, NotFound, Refused, To
 from hubbub.gathering import Present
 from hubbub.history import NOWHERE, Entry, Position
 from hubbub.hub import Hub
+from hubbub.introduction import Introductions
 from hubbub.limits import Limits
 from hubbub.messages import Answer, Join, Leave, Left, Message, Push, Reply, Send, decode, encode, event_and_payload
 from hubbub.recovery import missed, position_of, reachable, replay
@@ -46,6 +47,7 @@ class House(Protocol):
     hub: Hub
     attendance: Attendance
     eager: Eager
+    introductions: Introductions
     limits: Limits
 
     def in_thread(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Awaitable[Any]:
@@ -155,6 +157,9 @@ class Membership:
     async def _join(self, command: Join, variables: Mapping[str, str]) -> None:
         hub, blueprint = self.house.hub, self.blueprint
         try:
+            introduced = self.house.introductions.of(self.connection, command.params)
+            if introduced is not None:
+                await introduced
             await hub.hold(self.connection, self.topic, blueprint.overflow)
             if blueprint.history is not None:
                 self._cursor = await hub.head(self.topic)

@@ -16,6 +16,7 @@ from hubbub.deadlines import Deadlines
 from hubbub.eager import Eager
 from hubbub.errors import HubbubError, Invalid, NotFound, Shutdown, TooMany
 from hubbub.hub import Hub
+from hubbub.introduction import Introductions
 from hubbub.limits import Limits
 from hubbub.membership import Membership
 from hubbub.messages import Answer, Command, Join, Leave, Reply, Send, Verbatim, canonical
@@ -37,6 +38,7 @@ class Reception:
         self.limits = limits
         self.channels = Directory()
         self.sockets: dict[type[Protocol], Function] = {}
+        self.introductions = Introductions(self)
         self.connections: dict[str, Connection] = {}
         self._sessions: dict[str, Connection] = {}
         self.closed = False
@@ -75,6 +77,7 @@ class Reception:
         self.connections[session.id] = connection
         if Routes.has_sessions(protocol):
             self._sessions[session.key] = connection
+        self.introductions.expect(connection, request)
         function = self.sockets.get(protocol)
         if function is not None:
             chosen = subprotocol(protocol, request.headers)
@@ -139,6 +142,7 @@ class Reception:
 
     def ended(self, connection: Connection, reason: str) -> None:
         self.connections.pop(connection.id, None)
+        self.introductions.forget(connection)
         if connection.visit is not None:
             connection.visit.leave()
         for membership in list(connection.memberships.values()):

@@ -20,7 +20,8 @@ from typing import Any, Protocol
 
 from hubbub.connection import Connection
 from hubbub.eager import Eager
-from hubbub.errors import Closed, Disconnect, HubbubError, ProtocolError, UsageError
+from hubbub.errors import Closed, Disconnect, HubbubError, ProtocolError, Refused, UsageError
+from hubbub.introduction import Introductions
 from hubbub.limits import Limits
 from hubbub.messages import Frame
 from hubbub.protocols.base import Request
@@ -58,6 +59,11 @@ class Socket:
     @property
     def id(self) -> str:
         return self._connection.id
+
+    @property
+    def identity(self) -> Any:
+        """Who it is: what the ``@app.authenticate`` hook returned."""
+        return self._connection.identity
 
     @property
     def closed(self) -> bool:
@@ -161,6 +167,7 @@ class House(Protocol):
     """The application, as far as a visit needs it."""
 
     eager: Eager
+    introductions: Introductions
     limits: Limits
 
     def complain(self, what: str, error: BaseException) -> None:
@@ -201,6 +208,8 @@ class Visit:
         await asyncio.sleep(0)  # until the client's line is there
         connection = self._connection
         try:
+            if not await self._introduce():
+                return
             await self._function(self._socket)
             connection.end(Closed(), "closed")
         except asyncio.CancelledError:
@@ -209,6 +218,17 @@ class Visit:
         except Exception as error:
             if not (connection.ended and isinstance(error, Disconnect)):
                 self._fail(error)
+
+    async def _introduce(self) -> bool:
+        """Whether this client may come in. One that may not has no words for why: a close code has to do."""
+        introduced = self._house.introductions.of(self._connection, self._socket.request.query)
+        if introduced is not None:
+            try:
+                await introduced
+            except Refused as error:
+                self._connection.end(Closed(4_000 + error.status, error.reason), error.code)
+                return False
+        return True
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, HubbubError) and not isinstance(error, UsageError):
