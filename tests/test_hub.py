@@ -137,8 +137,6 @@ steps = st.one_of(
     st.tuples(st.just("exit"), client, st.sampled_from(TOPICS), st.sampled_from(ROOMS)),
     st.tuples(st.just("leave"), client, st.sampled_from(TOPICS)),
     st.tuples(st.just("block"), client),
-    st.tuples(st.just("listen")),
-    st.tuples(st.just("answer")),
     st.tuples(st.just("tick")),
 )
 
@@ -200,14 +198,8 @@ async def play(script):
                 connection, recorder = clients[number]
                 recorder.full = not recorder.full
                 connection.flowing(recorder, now())
-            case ("listen",):
-                office.hub.listen()
-            case ("answer",):
-                office.hub.answer()
             case ("tick",):
-                office.hub.answer()  # nobody leaves the loop its turn while listening
                 await tick(clients)
-    office.hub.answer()
     await tick(clients)
     for number, (connection, recorder) in enumerate(clients):
         if recorder.full:
@@ -225,29 +217,6 @@ async def tick(clients):
     await asyncio.sleep(0)
     for count, (_, recorder) in zip(before, clients, strict=True):
         assert len(recorder.writes) <= count + 1
-
-
-async def test_answers_alone_leave_at_once_and_in_one_write(office):
-    connection, recorder = office.connect(0)
-    office.hub.listen()
-    connection.tell("one")
-    connection.tell("two")
-    assert not recorder.writes
-    office.hub.answer()
-    assert recorder.writes == [b"one\ntwo\n"]
-
-
-async def test_answers_beside_a_publication_leave_with_it(office):
-    connection, recorder = office.connect(0)
-    await join(office, connection, "a")
-    office.hub.listen()
-    connection.tell("before")
-    await office.hub.publish("a", encode(("e",)))
-    connection.tell("after")
-    office.hub.answer()
-    assert not recorder.writes
-    await asyncio.sleep(0)
-    assert recorder.writes == [b'before\nloud a ["e"]\nafter\n']
 
 
 async def test_a_publication_is_encoded_once_a_dialect(office):

@@ -42,12 +42,6 @@ class Desk(Protocol):
     def queue(self, connection: "Connection", frames: tuple[Frame, ...]) -> None:
         """Hand these back through ``Connection.deliver`` at the end of the loop's tick, in the order of all calls."""
 
-    def listen(self) -> None:
-        """What came on one line is about to be given to its connection."""
-
-    def answer(self) -> None:
-        """It was given. If nothing but answers to it were queued, the tick may end now."""
-
     def regroup(self, connection: "Connection") -> None:
         """``Connection.wire`` has changed."""
 

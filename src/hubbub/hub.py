@@ -3,8 +3,7 @@
 All that is said within one turn of the event loop is collected, and handed out at its end: each connection gets at
 most one write. What everyone in a topic gets is encoded once per dialect, joined once, and shared. A connection that
 was also told something of its own in this tick, was left out of something, or hears several topics at once is
-*apart*: its frames are merged by themselves, in the order of the calls. Fan-out never awaits. Where a client's message
-led to nothing but answers to it, there is nothing to collect, and they leave at once.
+*apart*: its frames are merged by themselves, in the order of the calls. Fan-out never awaits.
 
 A room inside a topic is a topic of its own here, named with a fragment: ``chat#red``. Brokers, logs and clients know
 only the topic.
@@ -48,7 +47,6 @@ class Hub:
         self._active: list[Topic] = []
         self._direct: dict[Connection, list[Part]] = {}
         self._scheduled = False
-        self._listening = False
 
     # -- membership ------------------------------------------------------------------------------------------------
 
@@ -185,22 +183,9 @@ class Hub:
         mine = self._direct.get(connection)
         if mine is None:
             self._direct[connection] = [(self._number, frames, None, None)]
-            if not self._listening:
-                self._schedule()
+            self._schedule()
         else:
             mine.append((self._number, frames, None, None))
-
-    def listen(self) -> None:
-        """What one client sent is about to be understood."""
-        self._listening = True
-
-    def answer(self) -> None:
-        """It is understood. If nothing but answers was said since the last tick, this is the end of one: they leave
-        now, and the loop need not be asked for a turn. A publication waits for others of this turn of the loop, and
-        answers wait with it."""
-        self._listening = False
-        if self._direct and not self._scheduled:
-            self.flush()
 
     def _schedule(self) -> None:
         if not self._scheduled:

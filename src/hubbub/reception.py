@@ -52,8 +52,6 @@ class Reception:
         self.in_thread = workers.in_thread
         self.on_loop = workers.on_loop
         self.queue = hub.queue
-        self.listen = hub.listen
-        self.answer = hub.answer
         self.regroup = hub.regroup
         self.flush = hub.flush
 

@@ -115,16 +115,12 @@ class Lane(asyncio.Protocol):
         connection = self.connection
         if connection is None:
             return
-        desk, now = connection.desk, self._loop.time()
-        desk.listen()
-        try:
-            for event in reader.feed(data):
-                if type(event) is not str and type(event) is not bytes:
-                    self._heed(event)
-                elif not connection.ended:
-                    self._receive(connection, event, now)
-        finally:
-            desk.answer()
+        now = self._loop.time()
+        for event in reader.feed(data):
+            if type(event) is not str and type(event) is not bytes:
+                self._heed(event)
+            elif not connection.ended:
+                self._receive(connection, event, now)
 
     def _heed(self, event: Event) -> None:
         if type(event) is Ping:
