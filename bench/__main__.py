@@ -24,10 +24,10 @@ from bench.scale import SCALE
 from bench.scenario import Figures, Scenario
 from bench.slow import SLOW
 from bench.storm import STORM
+from bench.tls import TLS
 
-SCENARIOS = {
-    scenario.name: scenario for scenario in (FANOUT, MIXED, SCALE, SLOW, ECHO, CONNECT, STORM, IDLE, HEARTBEAT, DURABLE)
-}
+_ALL = (FANOUT, MIXED, SCALE, SLOW, TLS, ECHO, CONNECT, STORM, IDLE, HEARTBEAT, DURABLE)
+SCENARIOS = {scenario.name: scenario for scenario in _ALL}
 
 console = Console(highlight=False, width=160)
 

@@ -7,6 +7,7 @@ will be counted has been looked at on every client, ``load`` takes over and look
 import base64
 import os
 import socket
+import ssl
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,15 @@ BATCH = 64
 """Clients that connect at once: less than any server's listen queue (Node's is 511)."""
 
 
+TLS_RECORD = 22
+"""Bytes that a record of TLS 1.3 has beside its data: a header of 5, the type of the content, and a tag of 16
+(RFC 8446, section 5.2)."""
+
+_TLS = ssl.create_default_context()
+_TLS.minimum_version = ssl.TLSVersion.TLSv1_3
+_TLS.check_hostname, _TLS.verify_mode = False, ssl.CERT_NONE
+
+
 class Mismatch(Exception):
     """A server said something else than it should."""
 
@@ -27,7 +37,7 @@ class Mismatch(Exception):
 class Client:
     """One connection of a wire. Blocks, up to a deadline."""
 
-    __slots__ = ("_inflate", "_read", "line", "wire")
+    __slots__ = ("_inflate", "_read", "counted", "line", "wire")
 
     def __init__(self, port: int, wire: Wire) -> None:
         self.wire = wire
@@ -35,6 +45,11 @@ class Client:
         self._inflate = zlib.decompressobj(-15).decompress if wire.deflate else bytes
         self.line = socket.create_connection(("127.0.0.1", port), DEADLINE)
         self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.counted = self.line
+        """Where bytes are counted: with TLS, as they come, before they are decrypted."""
+        if wire.tls:
+            self.line = _TLS.wrap_socket(self.line)
+            self.counted = socket.socket(fileno=os.dup(self.line.fileno()))
         if wire.path is not None:
             self.line.sendall(_request(wire, port))
 
@@ -119,6 +134,7 @@ def crowd(port: int, wire: Wire) -> Iterator["Crowd"]:
     finally:
         for client in clients:
             client.line.close()
+            client.counted.close()
 
 
 class Crowd(list[Client]):

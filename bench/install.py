@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import trustme
+
 PEERS = Path(__file__).parent / "peers"
 BUILD = PEERS.parent.parent / "build/bench"
 _VENV = BUILD / "python"
@@ -19,6 +21,8 @@ NODE = "node"
 BUN = str(PEERS / "node_modules/.bin/bun")
 PYTHON = str(_VENV / "bin/python")
 KERNEL = str(BUILD / "kernel")
+CERTIFICATE = str(BUILD / "tls.pem")
+"""A certificate and its key."""
 
 
 class Missing(Exception):
@@ -72,7 +76,20 @@ def _redis() -> None:
         raise Missing("there is no Valkey: `make bench` brings one")
 
 
-_INSTALLERS: dict[str, Callable[[], None]] = {"node": _node, "python": _python, "kernel": _kernel, "redis": _redis}
+def _certificate() -> None:
+    if not Path(CERTIFICATE).exists():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        pem = trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem
+        pem.write_to_path(CERTIFICATE)
+
+
+_INSTALLERS: dict[str, Callable[[], None]] = {
+    "node": _node,
+    "python": _python,
+    "kernel": _kernel,
+    "redis": _redis,
+    "certificate": _certificate,
+}
 
 
 def _is_older(made: Path, source: Path) -> bool:

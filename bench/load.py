@@ -60,8 +60,9 @@ def _begin(clients: Sequence[Client]) -> tuple[select.epoll, dict[int, Read]]:
     reads: dict[int, Read] = {}
     for client in clients:
         client.line.setblocking(False)
-        poll.register(client.line, select.EPOLLIN)
-        reads[client.line.fileno()] = client.line.recv_into
+        client.counted.setblocking(False)
+        poll.register(client.counted, select.EPOLLIN)
+        reads[client.counted.fileno()] = client.counted.recv_into
     return poll, reads
 
 
@@ -78,7 +79,7 @@ def answer(clients: Sequence[Client], seconds: float) -> int:
     """Be alive for this long: answer what the server asks to see that. Gives how many answers there were."""
     ((asked, told),) = {client.wire.heartbeat for client in clients if client.wire.heartbeat}
     poll, reads = _begin(clients)
-    sends = {client.line.fileno(): client.line.send for client in clients}
+    sends = {client.counted.fileno(): client.line.send for client in clients}
     until, beats = time.perf_counter() + seconds, 0
     while (left := until - time.perf_counter()) > 0:
         for descriptor, _ in poll.poll(left):
@@ -120,8 +121,8 @@ class FanOut:
         self._published = 0
         self._sent: deque[float] = deque(maxlen=1 << 16)
         step = max(1, len(crowd) // WATCHED)
-        self._watched = {client.line.fileno(): 0 for client in crowd[::step]}
-        self._sizes = {client.line.fileno(): size for client, size in zip(crowd, sizes, strict=True)}
+        self._watched = {client.counted.fileno(): 0 for client in crowd[::step]}
+        self._sizes = {client.counted.fileno(): size for client, size in zip(crowd, sizes, strict=True)}
 
     def run(self, seconds: float) -> Flow:
         """Go on for this long. What is in flight at the end stays so: the next run begins with it."""
@@ -185,7 +186,7 @@ class Echo:
         ring = [crowd.wire.encode(crowd.wire.echo(payload, FIRST_NUMBER + number)) for number in range(depth)] * 2
         self._length = len(ring[0])
         self._ring = memoryview(b"".join(ring))
-        self._sends = {client.line.fileno(): client.line.send for client in crowd}
+        self._sends = {client.counted.fileno(): client.line.send for client in crowd}
         self._got = dict.fromkeys(self._reads, 0)
         self._stamps: dict[int, deque[float]] = {descriptor: deque() for descriptor in self._reads}
 

@@ -36,6 +36,8 @@ class Wire:
     """What a server sends to see whether we live, and what it wants to hear; None if it never asks."""
     deflate: bool = False
     """Whether the handshake offers permessage-deflate."""
+    tls: bool = False
+    """Whether all of it goes through TLS."""
     subprotocol: str = ""
     binary: bool = False
     """Whether messages are bytes."""

@@ -1,8 +1,12 @@
 // Socket.IO on Node, as its documentation sets it up.
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { Server } from "socket.io";
 
-const server = createServer();
+const [, , port, certificate] = process.argv;
+const pem = certificate && readFileSync(certificate);
+const server = pem ? createSecureServer({ cert: pem, key: pem }) : createServer();
 const io = new Server(server, { pingInterval: 1_000 * Number(process.env.HEARTBEAT ?? 600) });
 
 io.on("connection", (socket) => {
@@ -10,4 +14,4 @@ io.on("connection", (socket) => {
   socket.on("echo", (data, acknowledge) => acknowledge(data));
 });
 
-server.listen(Number(process.argv[2]), "127.0.0.1", 4096);
+server.listen(Number(port), "127.0.0.1", 4096);
