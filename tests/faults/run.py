@@ -8,13 +8,15 @@ import time
 from .checker import Promise, check
 from .clients import decode
 from .http_clients import KINDS
-from .kinds import kinds_for
+from .kinds import NETWORK, kinds_for
 from .record import Bound, Heard, Joined, Past, Record, View, position
 from .wires import Http, open_line
 
 LAST = 60.0
 """Seconds that everybody has to hear the last word, when all faults are healed."""
 PAGE = 1_000
+TOGETHER = 0.3
+"""The share of faults that do not come alone."""
 
 
 class Run:
@@ -97,13 +99,17 @@ class Run:
             self.world.heal()
 
     async def misfortunes(self, count, quiet=0.7):
-        """So many faults, of every kind that there is, in an order left to chance."""
+        """So many faults, of every kind that there is, in an order left to chance; some with another one beside."""
         possible = kinds_for(self.world.broker)
         names = []
         while len(names) < count:
             names += self.chance.sample(sorted(possible), len(possible))
         for name in names[:count]:
-            await self.suffer(name, possible[name])
+            together = [self.suffer(name, possible[name])]
+            if self.chance.random() < TOGETHER:
+                other = self.chance.choice(sorted(NETWORK))
+                together.append(self.suffer(other, NETWORK[other]))
+            await asyncio.gather(*together)
             await asyncio.sleep(quiet * self.chance.uniform(0.5, 1.5))
 
     # -- how it ends ---------------------------------------------------------------------------------------------------

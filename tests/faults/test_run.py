@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from .checker import tell
+from .polled_clients import ALL_KINDS
 from .run import Run
 from .world import World
 
@@ -17,7 +18,7 @@ async def test_nothing_is_lost_doubled_or_out_of_order(broker, nodes, faults, tm
     async with (
         asyncio.timeout(DEADLINE),
         World(tmp_path, broker, nodes, SEED, drain=1.0) as world,
-        Run(world, SEED, rate=150.0) as run,
+        Run(world, SEED, rate=150.0, kinds=ALL_KINDS) as run,
     ):
         run.long = 0.3
         await run.misfortunes(faults, quiet=0.2)

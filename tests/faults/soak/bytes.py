@@ -4,7 +4,7 @@ handshake to its first publications: nobody is ever stuck, and nobody misses any
 
 import asyncio
 
-from ..http_clients import KINDS
+from ..polled_clients import ALL_KINDS
 from ..run import Run
 from ..world import World
 from .report import Report, delivered
@@ -18,7 +18,7 @@ LONG = 60
 
 async def play(folder, seed, short):
     report = Report("sqlite, one node, 40 clients of one kind, all of whose lines are cut")
-    for kind in KINDS:
+    for kind in ALL_KINDS:
         async with (
             World(folder / kind.__name__, "sqlite", 1, seed) as world,
             Run(world, seed, each=40, rate=40.0, kinds=(kind,)) as run,

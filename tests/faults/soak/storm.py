@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import suppress
 
+from ..polled_clients import ALL_KINDS
 from ..record import Here, Joined
 from ..run import Run
 from ..world import World
@@ -51,7 +52,7 @@ async def part(folder, broker, nodes, faults, seed, short, report):
     begun = time.monotonic()
     async with World(folder, broker, nodes, seed) as world:
         before = [(node.files, node.memory) for node in world.nodes]
-        async with Run(world, seed, topics=2, each=2, rate=RATE) as run:
+        async with Run(world, seed, topics=2, each=1, rate=RATE, kinds=ALL_KINDS) as run:
             run.long = 1.0
             for client in run.clients:
                 client.pad = "-" * run.chance.choice((0, 0, 0, 500))
