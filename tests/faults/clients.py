@@ -24,39 +24,19 @@ encode = msgspec.json.encode
 decode = msgspec.json.decode
 
 
-class Client:
-    """One client in one topic. ``doors`` are the ports that it may knock at."""
+class Life:
+    """What comes in by a door, stays until its line is gone, and comes back. ``doors`` are ports to knock at."""
 
-    kind = ""
-    tracked = True
-
-    def __init__(self, record, name, topic, doors, seed=0):
-        self.record = record
+    def __init__(self, name, doors, seed):
         self.name = name
-        self.topic = topic
         self.doors = doors
         self.chance = random.Random(f"{name} {seed}")
         self.door = self.chance.randrange(len(doors))
-        self.story = record.story(name, self.kind, topic)
         self.line = None
-        self.position = None
-        self.joined = False
-        self.started = 0.0
-        self.returns = []
-        """Pairs of times: when it lost its line, and when it was back."""
-        self.lost_at = None
-        self.n = 0
-        self.unanswered = {}
         self.task = None
         self.paused = False
-        self.pad = ""
-        """What makes its messages longer."""
-        self.codes = Counter()
-        """What it was refused with, and how often."""
-        self.turns = None
-        """What it is told of presence, if that is to be recorded."""
-
-    # -- its life ------------------------------------------------------------------------------------------------------
+        self.entered = 0
+        """How often it was let in."""
 
     def begin(self):
         self.task = asyncio.get_running_loop().create_task(self.live())
@@ -69,7 +49,7 @@ class Client:
     async def live(self):
         pause = PAUSE
         while True:
-            before = len(self.story.events)
+            before = self.entered
             try:
                 await self.visit(self.doors[self.door])
             except (OSError, TimeoutError):
@@ -78,11 +58,15 @@ class Client:
                 self.hang_up()
                 self.gone("the line broke")
             self.door = (self.door + 1) % len(self.doors)
-            pause = PAUSE if len(self.story.events) > before else min(2 * pause, LONGEST)
+            pause = PAUSE if self.entered > before else min(2 * pause, LONGEST)
             await asyncio.sleep(self.chance.uniform(0.2, 1.0) * pause)
 
     async def visit(self, port):
         """Come in, and stay until the line is gone. Raises OSError, TimeoutError."""
+        raise NotImplementedError
+
+    def gone(self, why):
+        """It is no longer in."""
         raise NotImplementedError
 
     def hang_up(self):
@@ -95,6 +79,33 @@ class Client:
         self.paused = on
         if self.line is not None:
             self.line.pause(on)
+
+
+class Client(Life):
+    """One client in one topic."""
+
+    kind = ""
+    tracked = True
+
+    def __init__(self, record, name, topic, doors, seed=0):
+        super().__init__(name, doors, seed)
+        self.record = record
+        self.topic = topic
+        self.story = record.story(name, self.kind, topic)
+        self.position = None
+        self.joined = False
+        self.started = 0.0
+        self.returns = []
+        """Pairs of times: when it lost its line, and when it was back."""
+        self.lost_at = None
+        self.n = 0
+        self.unanswered = {}
+        self.pad = ""
+        """What makes its messages longer."""
+        self.codes = Counter()
+        """What it was refused with, and how often."""
+        self.turns = None
+        """What it is told of presence, if that is to be recorded."""
 
     def gone(self, why):
         if self.joined:
@@ -110,6 +121,7 @@ class Client:
         if not recovered:
             self.position = told
         self.joined = True
+        self.entered += 1
         if self.lost_at is not None:
             self.returns.append((self.lost_at, now))
             self.lost_at = None
@@ -160,7 +172,7 @@ class Client:
             self.turns.append(Turn(now, frozenset(told["joins"]), frozenset(told["leaves"])))
 
 
-class OnSocket(Client):
+class OnSocket(Life):
     """One whose line is a WebSocket."""
 
     path = ""
@@ -192,7 +204,7 @@ class OnSocket(Client):
         raise NotImplementedError
 
 
-class Native(OnSocket):
+class Native(OnSocket, Client):
     kind = "native, JSON"
     path = "/hubbub/websocket"
     opcode = TEXT
@@ -262,7 +274,7 @@ class SockJS(Native):
                 super().hear(message)
 
 
-class SocketIO(OnSocket):
+class SocketIO(OnSocket, Client):
     """Its way back is "connection state recovery": the pid of its first CONNECT, and the offset of its last event."""
 
     kind = "Socket.IO"
@@ -307,7 +319,7 @@ class SocketIO(OnSocket):
         self.line.send(b"42/%b,%d%b" % (self.topic.encode(), n, encode(["say", payload])))
 
 
-class Phoenix(OnSocket):
+class Phoenix(OnSocket, Client):
     kind = "Phoenix"
     path = "/socket/websocket?vsn=2.0.0"
 

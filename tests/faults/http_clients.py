@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from .clients import AGAIN, Client, Native, Packed, Phoenix, SocketIO, SockJS, decode, encode
+from .clients import AGAIN, Client, Life, Native, Packed, Phoenix, SocketIO, SockJS, decode, encode
 from .wires import Http, open_line
 
 SILENCE = 4.0
@@ -58,10 +58,9 @@ class OnHttp(Client):
             await asyncio.sleep(AGAIN)
 
 
-class Stream(OnHttp):
-    """Server-sent events; its way back is Last-Event-ID."""
+class OnStream(Life):
+    """One that hears an event stream."""
 
-    kind = "SSE"
     silence = SILENCE
 
     async def visit(self, port):
@@ -69,10 +68,11 @@ class Stream(OnHttp):
         line = self.line = await open_line(lambda: Http(self.hear), port)
         line.pause(self.paused)
         self.started = time.monotonic()
+        path, last = self.asks()
         headers = ["accept: text/event-stream"]
-        if self.position:
-            headers.append(f"last-event-id: {self.position}")
-        status, _ = await line.ask("GET", f"/topics/{self.topic}?key={self.name}", headers, deadline=10)
+        if last:
+            headers.append(f"last-event-id: {last}")
+        status, _ = await line.ask("GET", path, headers, deadline=10)
         while status == 200 and not line.gone.done():
             await asyncio.wait((line.gone,), timeout=1.0)
             if line.loop.time() - line.heard_at > self.silence:
@@ -82,46 +82,82 @@ class Stream(OnHttp):
         *blocks, self.rest = (self.rest + piece).split(b"\n\n")
         for block in blocks:
             told = dict(line.split(": ", 1) for line in block.decode().split("\n") if ": " in line)
-            event = told.get("event")
-            if event == "said":
-                self.heard(decode(told["data"]), told["id"])
-            elif event == "hubbub.open":
-                joined = decode(told["data"])["topics"][self.topic]
-                self.let_in(joined["position"], joined.get("recovered"))
-            elif event == "hubbub.bye":
-                self.gone(decode(told["data"])["code"])
+            if "data" in told:
+                self.told(told.get("event"), decode(told["data"]), told.get("id"))
+
+    def asks(self):
+        """The path of the stream, and the id of the last event."""
+        raise NotImplementedError
+
+    def told(self, event, data, id):
+        raise NotImplementedError
 
 
-class Poll(OnHttp):
-    """One page after the other, each of which says where the next begins."""
+class Stream(OnStream, OnHttp):
+    """Server-sent events; its way back is Last-Event-ID."""
 
-    kind = "polling"
-    tracked = False
+    kind = "SSE"
+
+    def asks(self):
+        return f"/topics/{self.topic}?key={self.name}", self.position
+
+    def told(self, event, data, id):
+        if event == "said":
+            self.heard(data, id)
+        elif event == "hubbub.open":
+            joined = data["topics"][self.topic]
+            self.let_in(joined["position"], joined.get("recovered"))
+        elif event == "hubbub.bye":
+            self.gone(data["code"])
+
+
+class OnPages(Life):
+    """One that polls: one page after the other, each of which says where the next begins."""
 
     async def visit(self, port):
         line = self.line = await open_line(Http, port)
         line.pause(self.paused)
         while True:
-            after = f"after={self.position}&wait={WAIT}" if self.position else ""
+            path, position = self.asks()
+            if position:
+                path = f"{path}after={position}&wait={WAIT}"
             self.started = time.monotonic()
-            status, body = await line.ask(
-                "GET", f"/topics/{self.topic}?{after}", ("accept: application/json",), deadline=10
-            )
+            status, body = await line.ask("GET", path, ("accept: application/json",), deadline=10)
             if status != 200:
                 return
-            self.page(decode(body))
+            page = decode(body)
+            if any("error" in told for told in page["topics"].values()):
+                raise ConnectionError("it was sent away")
+            self.page(page)
+
+    def asks(self):
+        """The path of the next page, and the position after which it begins."""
+        raise NotImplementedError
 
     def page(self, page):
-        told = page["topics"][self.topic]
-        if "error" in told:
-            raise ConnectionError("it was sent away")
-        if not (self.joined and page["complete"]):
+        raise NotImplementedError
+
+
+class Poll(OnPages, OnHttp):
+    kind = "polling"
+    tracked = False
+
+    def asks(self):
+        return f"/topics/{self.topic}?", self.position
+
+    def page(self, page):
+        self.events(page["topics"][self.topic], page["events"])
+        self.position = page["position"]
+
+    def events(self, joined, events):
+        """A page's events of this topic, and how its join went."""
+        complete = joined.get("recovered") is not False
+        if not (self.joined and complete):
             self.gone("a page that is not complete")
-            self.let_in(told["position"], told.get("recovered"))
-        for event in page["events"]:
+            self.let_in(joined["position"], joined.get("recovered"))
+        for event in events:
             if event["event"] == "said":
                 self.heard(event["payload"], event["position"])
-        self.position = page["position"]
 
 
 KINDS = (Native, Packed, SocketIO, Phoenix, SockJS, Stream, Poll)

@@ -22,7 +22,7 @@ TOGETHER = 0.3
 class Run:
     """Clients, ``each`` of each kind in each topic, and what they say in a second, all together."""
 
-    def __init__(self, world, seed, topics=1, each=1, rate=100.0, window=8, kinds=KINDS, durable=None):
+    def __init__(self, world, seed, topics=1, each=1, rate=100.0, window=8, kinds=KINDS, hosts=(), durable=None):
         self.world = world
         self.chance = random.Random(f"run {seed}")
         self.record = Record()
@@ -40,6 +40,12 @@ class Run:
             for topic in self.topics
             for number in range(each)
             for kind in kinds
+        ]
+        self.clients += [
+            member
+            for host in hosts
+            for number in range(each)
+            for member in host(self.record, f"{host.__name__}.{number}", self.topics, world.ports, seed).members
         ]
 
     # -- what happens --------------------------------------------------------------------------------------------------
