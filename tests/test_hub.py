@@ -383,3 +383,31 @@ async def test_a_slow_reader_among_them_gets_all_of_it_later(office):
     office.hub.flush()
     assert heard(recorder) == ['loud room ["one"]', 'loud room ["two"]']
     assert office.deflated == ['loud room ["two"]']
+
+
+class Distant(MemoryBroker):
+    """One that joins nodes, and takes its time to subscribe."""
+
+    distributed = True
+
+    def __init__(self):
+        super().__init__()
+        self.subscribed = asyncio.Event()
+
+    async def subscribe(self, topic):
+        await self.subscribed.wait()
+
+
+async def test_the_last_one_may_leave_while_a_topic_is_being_subscribed_to():
+    broker = Distant()
+    office = Office(asyncio.get_running_loop(), broker)
+    await broker.start(office.hub.deliver)
+    connection, _ = office.connect(0)
+    holding = asyncio.ensure_future(office.hub.hold(connection, "room", "disconnect"))
+    await asyncio.sleep(0)
+    office.hub.leave(connection, "room")
+    broker.subscribed.set()
+    await asyncio.wait_for(holding, 5)
+    assert (await office.hub.head("room")).offset == 0
+    assert office.hub.topics == {}
+    await broker.close()

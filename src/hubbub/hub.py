@@ -63,13 +63,13 @@ class Hub:
 
     async def head(self, name: str) -> Position:
         """How far a held topic's log reaches: what is published from now on comes after it."""
-        topic = self.topics[name]
-        if topic.head is None:
-            head = (await self.broker.read(name, limit=0)).position
-            if topic.head is None or head.epoch != topic.head.epoch or head > topic.head:
-                topic.head = head
-            return head
-        return topic.head
+        topic = self.topics.get(name)  # gone, if its last client left while it was on its way in
+        if topic is not None and topic.head is not None:
+            return topic.head
+        head = (await self.broker.read(name, limit=0)).position
+        if topic is not None and (topic.head is None or head.epoch != topic.head.epoch or head > topic.head):
+            topic.head = head
+        return head
 
     def release(self, connection: Connection, name: str, after: Position = NOWHERE) -> None:
         """Give what was held back, except what a log had up to ``after``; from now on it is a member like all."""
