@@ -25,3 +25,10 @@ class Log(Channel):
     @on("who")
     async def who(self):
         return {"keys": list((await self.present()).who)}
+
+
+@app.channel("short:{name}")
+class Short(Log):
+    """Who is away for some seconds has missed what can no longer be had."""
+
+    history = Keep(count=200)

@@ -21,6 +21,7 @@ Verdicts, each a list of findings that is to be empty:
 from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
+from math import inf
 
 from .record import ACKED, REFUSED, Broken, Heard, Joined, Left
 
@@ -36,6 +37,8 @@ class Promise:
 
     durable: bool = True
     """What was acknowledged outlives every fault of the run, and so do epochs."""
+    reach: float = inf
+    """So many of its latest publications a log surely has. Who missed more may be told that they are gone."""
     settle: float = 2.0
     """Seconds until every node's view of presence is the truth."""
 
@@ -251,9 +254,14 @@ class Walk:
         if not joined.fresh:
             if joined.recovered is None:
                 self.find("gap", f"it came back from {self.epoch}:{self.last}, and was not told how that went")
-            elif self.checker.promise.durable:
+            elif self.checker.promise.durable and self._reachable(joined):
                 self.find("told", f"it came back from {self.epoch}:{self.last}, which is not to be had")
         self._begin(joined)
+
+    def _reachable(self, joined):
+        """Whether what it missed was surely in the log."""
+        reach, asked, head = self.checker.promise.reach, joined.asked, joined.head
+        return reach == inf or (asked and head and asked[0] == head[0] and head[1] - asked[1] <= reach)
 
     def _begin(self, joined):
         """From here on it is to hear everything."""

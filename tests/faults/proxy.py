@@ -137,6 +137,7 @@ class Link:
         self.holed = False
         """Whether bytes were lost, or an end: then it can only be reset."""
         self.fate = None
+        self.cut = False
         self.passed = {"up": 0, "down": 0}
         self._dial = None
 
@@ -165,8 +166,11 @@ class Link:
     def take(self, end, data):
         """Bytes came in at this end."""
         way = end.way
+        if self.cut:
+            return
         if self.fate is not None and self.fate[0] == way and self.passed[way] + len(data) > self.fate[1]:
-            end.other.write(data[: self.fate[1] - self.passed[way]])
+            self.cut = True
+            end.pass_on(data[: self.fate[1] - self.passed[way]])
             self.reset(gently=True)
             return
         self.passed[way] += len(data)

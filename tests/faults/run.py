@@ -4,6 +4,7 @@ the time to hear the last word, the logs are read, and the checker says what it 
 import asyncio
 import random
 import time
+from math import inf
 
 from .checker import Promise, check
 from .clients import decode
@@ -15,6 +16,8 @@ from .wires import Http, open_line
 LAST = 60.0
 """Seconds that everybody has to hear the last word, when all faults are healed."""
 PAGE = 1_000
+SHORT = 150
+"""Publications that a short log surely has; a third of it, while a client is on its way in."""
 TOGETHER = 0.3
 """The share of faults that do not come alone."""
 
@@ -22,11 +25,14 @@ TOGETHER = 0.3
 class Run:
     """Clients, ``each`` of each kind in each topic, and what they say in a second, all together."""
 
-    def __init__(self, world, seed, topics=1, each=1, rate=100.0, window=8, kinds=KINDS, hosts=(), durable=None):
+    def __init__(
+        self, world, seed, topics=1, each=1, rate=100.0, window=8, kinds=KINDS, hosts=(), durable=None, short=False
+    ):
         self.world = world
         self.chance = random.Random(f"run {seed}")
         self.record = Record()
-        self.topics = [f"log:{number}" for number in range(topics)]
+        self.topics = [f"{'short' if short else 'log'}:{number}" for number in range(topics)]
+        self.short = short
         self.rate = rate
         self.window = window
         self.long = 1.5
@@ -36,7 +42,7 @@ class Run:
         self.talk = None
         self.durable = world.broker != "memory" if durable is None else durable
         self.clients = [
-            kind(self.record, f"{kind.__name__}{topic[4:]}.{number}", topic, world.ports, seed)
+            kind(self.record, f"{kind.__name__}{topic[-1]}.{number}", topic, world.ports, seed)
             for topic in self.topics
             for number in range(each)
             for kind in kinds
@@ -135,11 +141,14 @@ class Run:
             pass  # the checker says who did not, and what
         for topic in self.topics:
             self.record.pasts.append(await self.past(topic))
+        for node in self.world.nodes:
+            errors = node.errors()
+            self.bound(f"errors logged by {node.log.stem}: {' '.join(errors[:1])[:1_500]}", len(errors), 0)
         self.record.ended = True
         return self.judge()
 
     def judge(self, settle=2.0):
-        return check(self.record, Promise(durable=self.durable, settle=settle))
+        return check(self.record, Promise(self.durable, SHORT // 3 if self.short else inf, settle))
 
     def all_is_heard(self):
         heads = {}
@@ -159,7 +168,7 @@ class Run:
         status, body = await line.ask("GET", f"/topics/{topic}", deadline=LAST)
         assert status == 200, body
         epoch, head = position(decode(body)["position"])
-        at, entries = 0, []
+        at, entries = max(head - SHORT, 0) if self.short else 0, []
         while at < head:
             status, body = await line.ask("GET", f"/topics/{topic}?after={epoch}:{at}&limit={PAGE}", deadline=LAST)
             page = decode(body)

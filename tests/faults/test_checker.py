@@ -235,6 +235,18 @@ def test_a_client_may_be_told_that_its_past_is_gone_where_nothing_else_is_promis
     assert {"told", "lost", "offsets"} <= found(record, Promise(durable=True))
 
 
+def test_where_logs_are_short_who_missed_much_may_be_told_so_and_nobody_else():
+    record = good()
+    for story in record.stories:
+        del story.events[6:]
+        story.events.append(Broken(5.6, "killed"))
+        story.events.append(Joined(5.8, 5.7, ("e", 5), False, ("e", 8), fresh=False))
+        for n in (9, 10):
+            hear(story, n)
+    assert found(record, Promise(reach=2)) == set()
+    assert found(record, Promise(reach=3)) == {"told"}
+
+
 def test_who_heard_everything_may_go_on_with_the_first_of_a_new_epoch():
     record = good()
     record.invoke("p", 11, TOPIC).invoked = 10.5

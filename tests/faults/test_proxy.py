@@ -187,6 +187,18 @@ async def test_each_line_is_cut_where_it_was_said():
             await say(ends)
 
 
+async def test_what_was_delayed_comes_before_a_cut():
+    async with echo() as proxy:
+        proxy.delay(down=0.1)
+        proxy.cut_each([("down", 8)])
+        async with line(proxy) as (reader, writer):
+            for piece in (b"one ", b"two ", b"three", b"four"):
+                writer.write(piece)
+                await asyncio.sleep(0.02)
+            async with asyncio.timeout(5):
+                assert await reader.read(-1) == b"one two "
+
+
 async def test_it_hits_the_lines_that_its_seed_says():
     async def hit(seed):
         async with echo(seed) as proxy:

@@ -99,6 +99,10 @@ class Node:
     def complaints(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
+    def errors(self):
+        """What it logged that its operator is to mend: a fault of ours, here."""
+        return [line for line in self.complaints().splitlines() if '"level":"error"' in line or "Traceback" in line]
+
 
 class World:
     """Nodes over one broker: ``memory``, ``sqlite`` or ``redis``."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from ..polled_clients import ALL_KINDS
 from ..record import Here, Joined
 from ..run import Run
+from ..several_clients import HOSTS
 from ..world import World
 from .report import Report, delivered
 
@@ -52,7 +53,7 @@ async def part(folder, broker, nodes, faults, seed, short, report):
     begun = time.monotonic()
     async with World(folder, broker, nodes, seed) as world:
         before = [(node.files, node.memory) for node in world.nodes]
-        async with Run(world, seed, topics=2, each=1, rate=RATE, kinds=ALL_KINDS) as run:
+        async with Run(world, seed, topics=2, rate=RATE, kinds=ALL_KINDS, hosts=HOSTS) as run:
             run.long = 1.0
             for client in run.clients:
                 client.pad = "-" * run.chance.choice((0, 0, 0, 500))
