@@ -119,8 +119,10 @@ async def test_a_page_that_waits_in_vain_is_refused(redis, redis_server):
     node._listener._heard = lambda *message: None
     await node.publish("chat", b"1", DAY)
     reading = asyncio.create_task(node.read("chat"))
-    await asyncio.sleep(0.01)
-    redis_server.stop()
+    async with asyncio.timeout(10):
+        while not node._ears.topics["chat"].readers:  # noqa: ASYNC110 (there is no event for it)
+            await asyncio.sleep(0)
+    redis_server.stop()  # nothing else happens meanwhile
     with pytest.raises(BrokerError):
         await reading
 

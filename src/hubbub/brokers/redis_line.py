@@ -28,7 +28,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as Broken
 
 from hubbub.brokers.redis_life import Lives
-from hubbub.brokers.redis_url import PATIENCE, Address, Place
+from hubbub.brokers.redis_url import PATIENCE, Address, Place, write
 from hubbub.errors import BrokerError
 
 log = logging.getLogger("hubbub.brokers.redis")
@@ -203,7 +203,7 @@ class Line:
         away: ResponseError | None = None
         try:
             async with asyncio.timeout(PATIENCE):
-                await connection.send_packed_command(connection.pack_commands([self._command(ask) for ask in batch]))
+                await write(connection, connection.pack_commands([self._command(ask) for ask in batch]))
                 for ask in batch:
                     reply = await _reply(connection)
                     done += 1

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as Broken
 
 from hubbub.brokers.redis_life import Lives
 from hubbub.brokers.redis_line import FAULTS, PAUSES, sentence
-from hubbub.brokers.redis_url import PATIENCE, Place
+from hubbub.brokers.redis_url import PATIENCE, Place, write
 from hubbub.errors import BrokerError
 
 log = logging.getLogger("hubbub.brokers.redis")
@@ -190,6 +190,6 @@ class Listener:
         """Say it, if the line is there: else the next one will say all that matters."""
         if connection.is_connected:
             try:
-                await connection.send_packed_command(connection.pack_command(*command), check_health=False)
+                await write(connection, connection.pack_command(*command))
             except (Broken, OSError):
                 pass

@@ -16,7 +16,7 @@ Options follow a question mark:
 
 import asyncio
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -129,8 +129,16 @@ class Place(NamedTuple):
 
 async def ask(connection: Connection, *command: str | bytes | int) -> Any:
     """One command, and its reply. Raises RedisError, OSError."""
-    await cast(Awaitable[None], connection.send_command(*command))
+    await write(connection, connection.pack_command(*command))
     return await connection.read_response(disable_decoding=True)
+
+
+async def write(connection: Connection, packed: Sequence[bytes]) -> None:
+    """Send what redis-py has packed. Raises RedisError, OSError."""
+    try:
+        await connection.send_packed_command(packed, check_health=False)
+    except RuntimeError as error:  # uvloop's word for a line that was reset while nobody read from it
+        raise NotReached("connection reset by peer") from error
 
 
 async def facts(connection: Connection, section: str) -> dict[str, str]:
