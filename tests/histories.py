@@ -130,6 +130,7 @@ class History:
         self.names = map("n{}".format, self.serial)
         self.mail = []
         self.last = {}
+        """By sender and receiver, when their last word is due: they hear each other in order."""
         self.log = []
         self.clients = []
         self.sides = {}

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from websockets.asyncio.client import connect
 
 import hubbub.abroad
 from hubbub import gossip
@@ -249,4 +250,27 @@ async def test_a_node_that_is_cut_off_keeps_what_it_knows_and_learns_the_truth(r
     finally:
         nodes.stop_all()
         await asyncio.to_thread(cut_off.stop_all)
+        await proxy.close()
+
+
+async def test_who_leaves_while_a_node_still_asks_around_leaves_nothing_behind(redis_server):
+    proxy = await FaultProxy(redis_server.port).start()
+    nodes = Nodes(f"redis://127.0.0.1:{proxy.port}/0")
+    try:
+        url = await asyncio.to_thread(nodes.start, "one")
+        app = nodes.apps["one"]
+        async with connect(url.replace("http", "ws") + "/hubbub/websocket") as socket:
+            proxy.delay(up=0.2, down=0.2)
+            await socket.send('{"join": "room", "params": {"key": "ada"}, "ref": 1}')
+            await eventually(lambda: app.attendance.gatherings)
+            gathering = app.attendance.gatherings["room"]
+        await eventually(lambda: not app.reception.connections)
+        assert not gathering._opening.done()
+        proxy.heal()
+        await eventually(gathering._opening.done)
+        await eventually(lambda: not app.attendance.gatherings)
+        assert not app.attendance.abroad.gossip.rosters
+        assert "#presence:room" not in app.nodes._hidden
+    finally:
+        await asyncio.to_thread(nodes.stop_all)
         await proxy.close()

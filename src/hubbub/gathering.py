@@ -91,8 +91,9 @@ class Gathering:
             await asyncio.shield(self._opening)
 
     def _opened(self, opening: "asyncio.Task[None]") -> None:
-        if not opening.cancelled():
-            opening.exception()  # told to those who wait for it, if anybody does
+        if opening.cancelled():
+            return
+        opening.exception()  # told to those who wait for it, if anybody does
         self.tick(self.attendance.deadlines.now())
 
     @property

@@ -28,7 +28,6 @@ import msgspec
 Place = tuple[str, int]
 """A node, and the number of a row in its sheet."""
 
-
 HANDOVER = 30.0
 """Seconds that the rows of a node that said goodbye are shown: clients come back at a time that is theirs to choose."""
 
