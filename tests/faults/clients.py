@@ -11,7 +11,7 @@ from collections import Counter
 
 import msgspec
 
-from .record import ACKED, Broken, Joined, Turn, checksum, position
+from .record import ACKED, Broken, Joined, Left, Turn, checksum, position
 from .wires import BINARY, DEADLINE, TEXT, Socket, open_line
 
 PAUSE = 0.1
@@ -106,6 +106,8 @@ class Client(Life):
         """What it was refused with, and how often."""
         self.turns = None
         """What it is told of presence, if that is to be recorded."""
+        self.present = {}
+        """By key: the refs of its metas."""
 
     def gone(self, why):
         if self.joined:
@@ -147,6 +149,11 @@ class Client(Life):
             sent = self.record.sent[self.name, n]
             sent.answered, sent.outcome, sent.position = time.monotonic(), ACKED, position(at)
 
+    def out(self):
+        """It has left its topic, and been told so: what comes now came too late."""
+        self.joined = False
+        self.story.events.append(Left(time.monotonic()))
+
     def refused(self, n, code):
         """For now: it is said again, behind what was said since."""
         self.codes[code] += 1
@@ -163,13 +170,37 @@ class Client(Life):
         self.story.heard(payload, position(at))
 
     def presence(self, event, told):
+        """Keep the list as phoenix.js does, and write down which keys appear and disappear by it."""
         if self.turns is None:
             return
         now = time.monotonic()
         if event == "presence_state":
+            self.present = {key: refs(each) for key, each in told.items()}
             self.turns.append(Turn(now, frozenset(told), frozenset(), state=True))
         elif event == "presence_diff":
-            self.turns.append(Turn(now, frozenset(told["joins"]), frozenset(told["leaves"])))
+            joins = {key for key, each in told["joins"].items() if self.appear(key, refs(each))}
+            leaves = {key for key, each in told["leaves"].items() if self.disappear(key, refs(each))}
+            if joins or leaves:
+                self.turns.append(Turn(now, frozenset(joins), frozenset(leaves)))
+
+    def appear(self, key, come):
+        """Whether that is to be told: the key was not there, or this of it was already."""
+        there = self.present.setdefault(key, set())
+        told = not there or bool(there & come)
+        there |= come
+        return told
+
+    def disappear(self, key, gone):
+        there = self.present.get(key, set())
+        told = not there or not gone <= there or gone == there
+        there -= gone
+        if not there:
+            self.present.pop(key, None)
+        return told
+
+
+def refs(told):
+    return {meta["phx_ref"] for meta in told["metas"]}
 
 
 class OnSocket(Life):
@@ -214,6 +245,10 @@ class Native(OnSocket, Client):
     def opened(self):
         self.tell({"join": self.topic, "params": {"key": self.name}, "after": self.position, "ref": "join"})
 
+    def step_out(self):
+        """Leave, and come back at once."""
+        self.tell({"leave": self.topic, "ref": "leave"})
+
     def tell(self, message):
         self.line.send(self.written(message), self.opcode)
 
@@ -238,6 +273,10 @@ class Native(OnSocket, Client):
                 self.let_in(told["position"], told.get("recovered"))
             else:
                 self.line.abort()
+        elif ref == "leave":
+            self.out()
+            self.started = time.monotonic()
+            Native.opened(self)
         elif told["ok"]:
             self.acknowledged(ref, told["payload"]["at"])
         else:
@@ -323,9 +362,18 @@ class Phoenix(OnSocket, Client):
     kind = "Phoenix"
     path = "/socket/websocket?vsn=2.0.0"
 
+    join_ref = 0
+
     def opened(self):
+        self.join_ref += 1
         way_back = {"_position": self.position} if self.position else {}
-        self.line.send(encode(["1", "join", self.topic, "phx_join", {"key": self.name, **way_back}]))
+        self.push("join", "phx_join", {"key": self.name, **way_back})
+
+    def push(self, ref, event, payload):
+        self.line.send(encode([str(self.join_ref), ref, self.topic, event, payload]))
+
+    def step_out(self):
+        self.push("leave", "phx_leave", {})
 
     def hear(self, data):
         _, ref, _, event, payload = decode(data)
@@ -333,8 +381,12 @@ class Phoenix(OnSocket, Client):
             self.heard(payload, payload["_position"])
         elif event == "phx_reply":
             self.answered(ref, payload["status"] == "ok", payload["response"])
-        elif event in ("phx_error", "phx_close"):
+        elif event == "phx_error":
             self.line.abort()
+        elif event == "phx_close" and self.joined:
+            self.out()
+            self.started = time.monotonic()
+            self.opened()
 
     def answered(self, ref, ok, response):
         if ref == "join":
@@ -342,10 +394,12 @@ class Phoenix(OnSocket, Client):
                 self.let_in(response["_position"], response.get("_recovered"))
             else:
                 self.line.abort()
+        elif ref == "leave":
+            pass  # phx_close follows
         elif ok:
             self.acknowledged(int(ref), response["at"])
         else:
             self.refused(int(ref), response.get("code", response["reason"]))
 
     def send(self, n, payload):
-        self.line.send(encode(["1", str(n), self.topic, "say", payload]))
+        self.push(str(n), "say", payload)

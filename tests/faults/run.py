@@ -7,10 +7,10 @@ import time
 from math import inf
 
 from .checker import Promise, check
-from .clients import decode
+from .clients import Native, Packed, decode
 from .http_clients import KINDS
 from .kinds import NETWORK, kinds_for
-from .record import Bound, Heard, Joined, Past, Record, View, position
+from .record import Bound, Heard, Joined, Left, Past, Record, View, position
 from .wires import Http, open_line
 
 LAST = 60.0
@@ -18,6 +18,8 @@ LAST = 60.0
 PAGE = 1_000
 SHORT = 150
 """Publications that a short log surely has; a third of it, while a client is on its way in."""
+WANDER = 0.5
+"""Seconds at most from one client that leaves to the next."""
 TOGETHER = 0.3
 """The share of faults that do not come alone."""
 
@@ -39,7 +41,7 @@ class Run:
         """Seconds that a fault takes, about."""
         self.killed = []
         self.talking = False
-        self.talk = None
+        self.work = ()
         self.durable = world.broker != "memory" if durable is None else durable
         self.clients = [
             kind(self.record, f"{kind.__name__}{topic[-1]}.{number}", topic, world.ports, seed)
@@ -61,12 +63,13 @@ class Run:
             client.begin()
         await self.until(lambda: all(client.joined for client in self.clients), "everybody came in", LAST)
         self.talking = True
-        self.talk = asyncio.create_task(self.speak())
+        self.work = [asyncio.create_task(work) for work in (self.speak(), self.wander())]
         return self
 
     async def __aexit__(self, *exception):
         self.talking = False
-        self.talk.cancel()
+        for task in self.work:
+            task.cancel()
         await asyncio.gather(*(client.stop() for client in self.clients))
 
     async def speak(self):
@@ -82,6 +85,20 @@ class Run:
                 if len(client.unanswered) < self.window:
                     client.say()
             await asyncio.sleep(0.01)
+
+    def watch_presence(self):
+        """Some clients in each topic write down what they are told of it."""
+        for client in self.clients:
+            if type(client) in (Native, Packed):
+                client.turns = self.record.turns[client.name, client.topic] = []
+
+    async def wander(self):
+        """Now and then somebody leaves, and comes back."""
+        while self.talking:
+            await asyncio.sleep(self.chance.uniform(0.0, WANDER))
+            wanderers = [client for client in self.clients if client.joined and hasattr(client, "step_out")]
+            if wanderers:
+                self.chance.choice(wanderers).step_out()
 
     async def until(self, true, what, seconds):
         deadline = time.monotonic() + seconds
@@ -205,6 +222,7 @@ class Run:
             "read in the logs": sum(len(past.entries) for past in self.record.pasts),
             "faults": len(self.record.faults),
             "kinds of faults": len({name for _, name in self.record.faults}),
+            "left and joined again": sum(type(event) is Left for event in events),
             "came back": len(resumed),
             "recovered": sum(recovered is True for recovered in resumed),
         }

@@ -5,7 +5,6 @@ is lost, nobody is seen to leave, and everybody is back within thirty seconds.
 import asyncio
 import time
 
-from ..clients import Native, Packed
 from ..record import Here, Joined
 from ..run import Run
 from ..world import World
@@ -25,7 +24,7 @@ async def play(folder, seed, short):
         World(folder, "redis", 2, seed, drain=DRAIN) as world,
         Run(world, seed, topics=topics, each=each, rate=30.0) as run,
     ):
-        watch(run)
+        run.watch_presence()
         returns = []
         for _ in range(1 if short else RESTARTS):
             for node in world.nodes:
@@ -41,13 +40,6 @@ async def play(folder, seed, short):
             for topic in run.topics:
                 await run.view(node, topic)
     return tell(run, returns)
-
-
-def watch(run):
-    """Some in each topic, on both nodes, write down what they are told of presence."""
-    for client in run.clients:
-        if type(client) in (Native, Packed):
-            client.turns = run.record.turns[client.name, client.topic] = []
 
 
 async def restart(run, node):

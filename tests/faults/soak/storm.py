@@ -55,6 +55,8 @@ async def part(folder, broker, nodes, faults, seed, short, report):
         before = [(node.files, node.memory) for node in world.nodes]
         async with Run(world, seed, topics=2, rate=RATE, kinds=ALL_KINDS, hosts=HOSTS) as run:
             run.long = 1.0
+            if broker == "redis":  # there presence outlives each node
+                run.watch_presence()
             for client in run.clients:
                 client.pad = "-" * run.chance.choice((0, 0, 0, 500))
             enough = ACKNOWLEDGED // len(BROKERS) // (10 if short else 1) + 500
