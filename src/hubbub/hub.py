@@ -281,10 +281,11 @@ class Hub:
             wire = connection.wire
             if wire is not None:
                 frame = self._deflate if connection.deflates else self._frame
-                wire(b"".join([frame(piece) for part in parts for piece in part[1]]))
+                pieces = parts[0][1] if len(parts) == 1 else [piece for part in parts for piece in part[1]]
+                wire(frame(pieces[0]) if len(pieces) == 1 else b"".join(map(frame, pieces)))
                 return
             if connection.open:
-                connection.deliver([frame for part in parts for frame in part[1]])
+                connection.deliver([piece for part in parts for piece in part[1]])
                 return
             for _, frames, topic, item in parts:
                 if topic is None or item is None:

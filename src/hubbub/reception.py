@@ -94,7 +94,7 @@ class Reception:
 
     def command(self, connection: Connection, command: Command) -> None:
         if type(command) is Send:
-            membership = self._membership(connection, command.topic)
+            membership = connection.memberships.get(command.topic) or self._membership(connection, command.topic)
             if membership is None:
                 connection.tell(Reply(command, error=NotFound("the topic was not joined")))
             else:

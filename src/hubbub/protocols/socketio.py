@@ -83,11 +83,9 @@ class SocketIO(EngineIO):
 
     def receive(self, data: Frame, line: Line, now: float) -> Sequence[Command]:
         if type(data) is str and line == self.line == "socket" and self._assembly is None and self._packets is TEXT:
-            event = simple_event(data)
-            if event is not None:
-                namespace, id, name, argument = event
-                if self._places.get(namespace) == JOINED:
-                    return (Send(topic_of(namespace), name, (argument,), id),)
+            namespace, commands = simple_event(data)
+            if self._places.get(namespace) == JOINED:
+                return commands
         return super().receive(data, line, now)
 
     def message(self, data: Frame, now: float) -> Sequence[Command]:

@@ -20,7 +20,7 @@ import msgspec
 
 from hubbub.errors import ProtocolError
 from hubbub.history import Position
-from hubbub.messages import Frame, Publication, Raw, encode, is_json, values
+from hubbub.messages import Frame, Publication, Raw, Send, encode, is_json, values
 from hubbub.protocols.base import Dialect
 
 CONNECT: Final = 0
@@ -131,20 +131,25 @@ class _Simple(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fa
 _simple = msgspec.json.Decoder(_Simple)
 
 
-def simple_event(text: str) -> tuple[str, int | None, str, Raw] | None:
-    """Namespace, id, name and argument of what most messages are: an event with one argument. What is anything else, or
-    wrong, is None here, and for ``TextPackets.read`` to understand."""
+_OTHER: tuple[str, tuple[Send, ...]] = ("", ())
+
+
+def simple_event(text: str) -> tuple[str, tuple[Send, ...]]:
+    """What most messages are: an event with one argument. Gives its namespace, and it as commands. What is anything
+    else, or wrong, is for no namespace here, and for ``TextPackets.read`` to understand."""
     head = _EVENT.match(text)
     if head is None:
-        return None
-    namespace, id = head.groups()
+        return _OTHER
     try:
         event = _simple.decode(text[head.end() :])
     except (ValueError, RecursionError):
-        return None
-    if event.name in RESERVED:
-        return None
-    return namespace or "/", None if id is None else int(id), event.name, event.argument
+        return _OTHER
+    name = event.name
+    if name in RESERVED:
+        return _OTHER
+    namespace, id = head.groups("/")
+    ref = None if id == "/" else int(id)
+    return namespace, (Send(topic_of(namespace), name, (event.argument,), ref),)
 
 
 class TextPackets(Packets):

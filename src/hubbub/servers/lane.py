@@ -120,7 +120,13 @@ class Lane(asyncio.Protocol):
             if type(event) is not str and type(event) is not bytes:
                 self._heed(event)
             elif not connection.ended:
-                self._receive(connection, event, now)
+                try:
+                    connection.receive(event, "socket", now)
+                except ProtocolError:
+                    pass  # the connection has ended by it, and said so
+                except Exception as error:
+                    self._host.complain("a message was not understood by our own fault", error)
+                    connection.end(ProtocolError("something went wrong", 1011), "failed")
 
     def _heed(self, event: Event) -> None:
         if type(event) is Ping:
@@ -132,15 +138,6 @@ class Lane(asyncio.Protocol):
             self._loop.call_soon(self._closed_by_client, event)
         elif isinstance(event, ProtocolError):
             self._loop.call_soon(self._fail, event)
-
-    def _receive(self, connection: Connection, message: Frame, now: float) -> None:
-        try:
-            connection.receive(message, "socket", now)
-        except ProtocolError:
-            pass  # the connection has ended by it, and said so
-        except Exception as error:
-            self._host.complain("a message was not understood by our own fault", error)
-            connection.end(ProtocolError("something went wrong", 1011), "failed")
 
     def _fail(self, error: ProtocolError) -> None:
         """RFC 6455, section 7.1.7. Nothing that still comes can be read, so the client's Close is not waited for; but

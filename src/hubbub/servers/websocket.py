@@ -33,6 +33,9 @@ FIN, COMPRESSED, RESERVED, MASKED = 0x80, 0x40, 0x70, 0x80
 
 FINAL_TEXT, FINAL_BINARY = FIN | TEXT, FIN | BINARY
 
+MASKED_16 = MASKED | 126
+"""The second byte of a masked frame whose length is in the two bytes that follow."""
+
 NO_CODE = 1005
 """The code of a Close frame that has none (section 7.1.5). It is never on the wire."""
 
@@ -67,6 +70,8 @@ class Close(msgspec.Struct, frozen=True, gc=False):
 Event = str | bytes | Ping | Pong | Close | ProtocolError
 
 
+_first_four = Struct("!BBH").unpack_from
+
 # -- reading --------------------------------------------------------------------------------------------------------
 
 
@@ -94,17 +99,16 @@ class FrameReader:
         start, end = 0, len(data)
         while start < end:
             if self._partial is None and end - start > 5:
-                second = data[start + 1]
-                body = start + 6
-                length = second - MASKED  # negative when it is not masked
-                if second > 253:
+                first, second, length = _first_four(data, start)
+                if second == MASKED_16:
                     body = start + 8
-                    length = data[start + 2] << 8 | data[start + 3]
-                    if second == 255 or length < 126:
-                        length = -1
+                    plain = length >= 126
+                else:
+                    body = start + 6
+                    length = second - MASKED
+                    plain = 0 <= length < 126
                 stop = body + length
-                if 0 <= length <= self._max_message and stop <= end:
-                    first = data[start]
+                if plain and stop <= end and length <= self._max_message:
                     if first == FINAL_TEXT:
                         try:
                             events.append(apply_mask(data[body:stop], data[body - 4 : body]).decode())
@@ -337,7 +341,13 @@ def _frame(first: int, payload: bytes) -> bytes:
 
 def frame(data: str | bytes) -> bytes:
     """A whole message: text or binary, by the type of ``data``. Raises UnicodeEncodeError for lone surrogates."""
-    return _frame(FINAL_TEXT, data.encode()) if isinstance(data, str) else _frame(FINAL_BINARY, data)
+    if isinstance(data, str):
+        payload = data.encode()
+        length = len(payload)
+        if 126 <= length < 65_536:  # most are, and this is called for each
+            return _head_16(FINAL_TEXT, 126, length) + payload
+        return _frame(FINAL_TEXT, payload)
+    return _frame(FINAL_BINARY, data)
 
 
 def text_frame(payload: str | bytes) -> bytes:
