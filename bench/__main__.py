@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from bench.chat import CHAT
 from bench.connect import CONNECT
 from bench.crowd import Mismatch
 from bench.durable import DURABLE
@@ -26,7 +27,7 @@ from bench.slow import SLOW
 from bench.storm import STORM
 from bench.tls import TLS
 
-_ALL = (FANOUT, MIXED, SCALE, SLOW, TLS, ECHO, CONNECT, STORM, IDLE, HEARTBEAT, DURABLE)
+_ALL = (FANOUT, MIXED, SCALE, SLOW, TLS, ECHO, CHAT, CONNECT, STORM, IDLE, HEARTBEAT, DURABLE)
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}
 
 console = Console(highlight=False, width=160)

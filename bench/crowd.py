@@ -168,6 +168,15 @@ class Crowd(list[Client]):
             client.say(self.wire.echo(payload, number))
         return _one_size(self, payload)
 
+    def probe_chat(self, payload: str, number: int) -> tuple[int, int]:
+        """Have one payload told to all and acknowledged to who said it, and give the sizes of both frames in bytes."""
+        assert self.wire.chat is not None
+        self[0].say(self.wire.chat(payload, number))
+        (said, size), (acknowledged, reply) = sorted((self[0].hear(1), self[0].hear(1)), key=lambda heard: -heard[1])
+        if payload not in said or payload in acknowledged or _one_size(self[1:], payload) != size:
+            raise Mismatch(f"{said[:100]!r} and {acknowledged[:100]!r} were heard where both were expected")
+        return size, reply
+
 
 def greet(clients: Sequence[Client], wire: Wire) -> None:
     """Take their handshakes, and go through what the wire wants said and heard before anything else."""

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 
 from bench.crowd import DEADLINE, Client, Crowd, Mismatch
 from bench.wires import FIRST_NUMBER
@@ -172,6 +173,65 @@ class FanOut:
             for send, frame in self._lines:
                 if send(frame * room) != len(frame) * room:
                     raise Mismatch("the server does not read what is published")
+
+
+class Chat:
+    """All take turns to publish, and each publication is acknowledged to who said it. ``window`` are on their way.
+
+    One has arrived when the crowd as a whole has had as many bytes as it makes, of both kinds of frames.
+    """
+
+    def __init__(self, crowd: Crowd, payload: str, sizes: tuple[int, int], window: int) -> None:
+        assert crowd.wire.chat is not None
+        self._crowd = crowd
+        self._poll, self._reads = _begin(crowd)
+        self._sends = cycle([client.line.send for client in crowd])
+        self._frame = crowd.wire.encode(crowd.wire.chat(payload, FIRST_NUMBER))
+        publication, reply = sizes
+        self._whole = publication * len(crowd) + reply
+        self._window = window
+        self._received = 0
+        self._sent: deque[float] = deque()
+        self._arrived = 0
+
+    def run(self, seconds: float) -> Flow:
+        """Go on for this long. Its messages are deliveries; what is in flight at the end stays so."""
+        with _timed() as flow:
+            before = self._received
+            until = time.perf_counter() + seconds
+            self._refill()
+            while time.perf_counter() < until:
+                self._turn(flow.latencies)
+                self._refill()
+            flow.messages = (self._received - before) * len(self._crowd) / self._whole
+        return flow
+
+    def drain(self) -> None:
+        """Wait until all that was published has arrived, and not a byte more."""
+        while self._sent:
+            self._turn(array("d"))
+        if self._received != self._arrived * self._whole:
+            raise Mismatch("more arrived than was published")
+        _end(self._crowd, self._poll, "more arrived than was published")
+
+    def _turn(self, latencies: "array[float]") -> None:
+        received = self._received
+        ready = self._poll.poll(STALLED)
+        for descriptor, _ in ready:
+            received += self._reads[descriptor](_buffer)
+        if received == self._received:
+            raise Mismatch("nothing has arrived for too long" if not ready else "the server hung up")
+        self._received = received
+        now = time.perf_counter()
+        while self._sent and (self._arrived + 1) * self._whole <= received:
+            self._arrived += 1
+            latencies.append(now - self._sent.popleft())
+
+    def _refill(self) -> None:
+        while len(self._sent) < self._window:
+            self._sent.append(time.perf_counter())
+            if next(self._sends)(self._frame) != len(self._frame):
+                raise Mismatch("the server does not read what is published")
 
 
 class Echo:

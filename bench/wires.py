@@ -32,6 +32,8 @@ class Wire:
     greeting: tuple[tuple[str | None, str], ...]
     publish: Callable[[str], str]
     echo: Callable[[str, int], str]
+    chat: Callable[[str, int], str] | None = None
+    """What makes both: told to everyone, and acknowledged to who said it."""
     heartbeat: tuple[bytes, bytes] | None = None
     """What a server sends to see whether we live, and what it wants to hear; None if it never asks."""
     deflate: bool = False
@@ -75,6 +77,7 @@ def socketio(topic: str = "/") -> Wire:
         greeting=((None, "0{"), (f"40{place}", f"40{place}{{")),
         publish=lambda payload: f"42{place}" + _compact(["publish", payload]),
         echo=lambda payload, number: f"42{place}{number}" + _compact(["echo", payload]),
+        chat=lambda payload, number: f"42{place}{number}" + _compact(["publish", payload]),
         heartbeat=(b"\x81\x012", frame("3")),
     )
 
@@ -87,6 +90,7 @@ def native(topic: str = "/", after: str | None = None) -> Wire:
         greeting=((None, '{"welcome":'), (_compact(join), '{"reply":1,"ok":true')),
         publish=lambda payload: _compact({"send": topic, "event": "publish", "payload": payload}),
         echo=lambda payload, number: _compact({"send": topic, "event": "echo", "payload": payload, "ref": number}),
+        chat=lambda payload, number: _compact({"send": topic, "event": "publish", "payload": payload, "ref": number}),
         heartbeat=(b"\x89\x00", frame("", PONG)),
     )
 
@@ -144,6 +148,7 @@ def phoenix(topic: str = "/") -> Wire:
         greeting=((_compact(["1", "1", topic, "phx_join", {}]), _compact(["1", "1", topic, "phx_reply"])[:-1]),),
         publish=lambda payload: _compact(["1", None, topic, "publish", payload]),
         echo=lambda payload, number: _compact(["1", str(number), topic, "echo", payload]),
+        chat=lambda payload, number: _compact(["1", str(number), topic, "publish", payload]),
     )
 
 

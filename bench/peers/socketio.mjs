@@ -10,7 +10,10 @@ const server = pem ? createSecureServer({ cert: pem, key: pem }) : createServer(
 const io = new Server(server, { pingInterval: 1_000 * Number(process.env.HEARTBEAT ?? 600) });
 
 io.on("connection", (socket) => {
-  socket.on("publish", (data) => io.emit("m", data));
+  socket.on("publish", (data, acknowledge) => {
+    io.emit("m", data);
+    acknowledge?.();
+  });
   socket.on("echo", (data, acknowledge) => acknowledge(data));
 });
 
