@@ -138,6 +138,8 @@ class History:
         self.healed = 0.0
         self.present = {}
         """By key, how long somebody may yet be shown who is gone."""
+        self.held = {}
+        """By key, how long a seat is held for somebody who moves."""
         self.news = {}
         """By key, how long there may be news of it."""
         self.nodes = []
@@ -242,9 +244,9 @@ class History:
         self.change(client)
 
     def change(self, client):
-        """Something of this key is other than it was. Those who come back may find their seats taken."""
-        moving = any(other.moving for other in self.clients if other.key == client.key)
-        until = self.now + (HANDOVER if moving else GRACE) + NEWS
+        """Something of this key is other than it was. Those who come back may find their seats taken, and seats that
+        nobody takes are shown for as long as they are held."""
+        until = max(self.now + GRACE, self.held.get(client.key, 0.0)) + NEWS
         self.news[client.key] = max(self.news.get(client.key, 0.0), until)
 
     def out(self, client, rest, due):
@@ -259,6 +261,8 @@ class History:
     def away(self, client, rest, due):
         client.left = self.now
         client.node, client.due, client.moving = None, due, rest == HANDOVER
+        if client.moving:
+            self.held[client.key] = self.now + rest
         self.present[client.key] = max(self.present.get(client.key, 0.0), self.now + rest)
         if due is None:
             self.change(client)

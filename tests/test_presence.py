@@ -244,6 +244,22 @@ def test_two_who_took_one_seat_are_two():
         assert sorted(row.ref for row in node.shown("ada")) == ["b.4", "c.3"]
 
 
+def test_of_two_who_took_one_seat_the_one_on_a_node_that_ended_finds_it_again():
+    first, second, third = roster("a"), roster("b"), roster("c")
+    third.untrack(third.track("ada", META, 0.0, WALL), 0.0, WALL)
+    delta = third.delta(0.0)
+    for node in (first, second):
+        node.merge(delta, 0.0, WALL)
+        node.track("ada", META, 1.0, WALL)
+    ended = second.whole(1.0)
+    first.merge(ended, 1.0, WALL)
+    assert [row.ref for row in first.shown("ada")] == ["c.3"]  # it comes first, and awaits that the other gives way
+    first.lose("b", 1.0, WALL, HANDOVER)
+    assert [row.ref for row in first.shown("ada")] == ["a.3", "c.3"]
+    first.track("ada", META, 2.0, WALL)
+    assert sorted(row.ref for row in first.shown("ada") if not row.left) == ["a.3", "c.3"]
+
+
 @pytest.mark.parametrize("calm", [True, False], ids=["calm", "rough"])
 @pytest.mark.parametrize("block", range(0, HISTORIES // 2, BLOCK))
 def test_histories_converge(block, calm):

@@ -207,15 +207,15 @@ class Roster:
         sheet.version, sheet.open = delta.version, True
         for row in delta.rows:
             self._put(delta.node, row, now, wall)
-            if not row.left:
-                self._yield(delta.node, row, now, wall)
+            self._yield(delta.node, row, now, wall)
         return True
 
     def _yield(self, node: str, other: Row, now: float, wall: float) -> None:
-        """Somebody of this node may sit where that row of another does, and has to go if that one comes first."""
-        for (mine, number), row in list(self._keys[other.key].items()):
+        """Somebody of this node may sit where that row of another does, and has to go if that one comes first, or has
+        left meanwhile: it may be on the way back."""
+        for (mine, number), row in list(self._keys.get(other.key, {}).items()):
             both = mine == self.node and row.seat == other.seat and not row.left
-            if both and (-other.turn, node) < (-row.turn, mine):
+            if both and (-other.turn, "" if other.left else node) < (-row.turn, mine):
                 self._write(self._seated(number, row.key, row.meta, self._free(row.key, row.meta), wall), now, wall)
 
     def meet(self, node: str) -> None:
@@ -241,8 +241,9 @@ class Roster:
         sheet.version = -1
         for row in list(sheet.rows.values()):
             if not row.left:
-                rest = self.grace if rest is None else rest
-                self._put(node, msgspec.structs.replace(row, left=wall, rest=rest), now, wall)
+                left = msgspec.structs.replace(row, left=wall, rest=self.grace if rest is None else rest)
+                self._put(node, left, now, wall)
+                self._yield(node, left, now, wall)
         self._forget(node)
 
     def _forget(self, node: str) -> None:
