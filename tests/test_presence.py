@@ -15,7 +15,7 @@ from tests.histories import check
 META, OTHER = b'{"name":"Ada"}', b'{"name":"Bob"}'
 WALL = 1_000_000.0
 HISTORIES, BLOCK = int(os.environ.get("HISTORIES", "300")), 50
-"""`HISTORIES=20000 make test ARGS="tests/test_presence.py -n 2"` runs as many, in some ten minutes."""
+"""`HISTORIES=20000 make test ARGS="tests/test_presence.py -n 2"` runs as many, in a quarter of an hour."""
 
 
 def roster(node="n", grace=5.0):
