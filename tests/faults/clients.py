@@ -94,6 +94,7 @@ class Client(Life):
         self.story = record.story(name, self.kind, topic)
         self.position = None
         self.joined = False
+        self.leaving = False
         self.started = 0.0
         self.returns = []
         """Pairs of times: when it lost its line, and when it was back."""
@@ -110,6 +111,7 @@ class Client(Life):
         """By key: the refs of its metas."""
 
     def gone(self, why):
+        self.leaving = False
         if self.joined:
             self.joined = False
             self.lost_at = time.monotonic()
@@ -122,7 +124,7 @@ class Client(Life):
         self.story.events.append(Joined(now, self.started, asked, recovered, position(told), fresh))
         if not recovered:
             self.position = told
-        self.joined = True
+        self.joined, self.leaving = True, False
         self.entered += 1
         if self.lost_at is not None:
             self.returns.append((self.lost_at, now))
@@ -247,6 +249,7 @@ class Native(OnSocket, Client):
 
     def step_out(self):
         """Leave, and come back at once."""
+        self.leaving = True
         self.tell({"leave": self.topic, "ref": "leave"})
 
     def tell(self, message):
@@ -373,6 +376,7 @@ class Phoenix(OnSocket, Client):
         self.line.send(encode([str(self.join_ref), ref, self.topic, event, payload]))
 
     def step_out(self):
+        self.leaving = True
         self.push("leave", "phx_leave", {})
 
     def hear(self, data):

@@ -96,7 +96,8 @@ class Run:
         """Now and then somebody leaves, and comes back."""
         while self.talking:
             await asyncio.sleep(self.chance.uniform(0.0, WANDER))
-            wanderers = [client for client in self.clients if client.joined and hasattr(client, "step_out")]
+            inside = [client for client in self.clients if client.joined and not client.leaving]
+            wanderers = [client for client in inside if hasattr(client, "step_out")]
             if wanderers:
                 self.chance.choice(wanderers).step_out()
 
