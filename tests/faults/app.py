@@ -22,6 +22,12 @@ class Log(Channel):
         position = await self.publish("said", {"by": by, "n": n, "sum": sum, "pad": pad}, id=f"{by}.{n}")
         return {"at": str(position)}
 
+    @on("past")
+    async def read(self, after: str | None, limit: int):
+        page = await self.past(after=after, limit=limit)
+        said = [[item.position, item.payload[0]["by"], item.payload[0]["n"]] for item in page.items]
+        return {"head": page.position, "said": said, "complete": page.complete}
+
     @on("who")
     async def who(self):
         return {"keys": list((await self.present()).who)}

@@ -7,7 +7,7 @@ import time
 from math import inf
 
 from .checker import Promise, check
-from .clients import Native, Packed, decode
+from .clients import Native, Packed, decode, encode
 from .http_clients import KINDS
 from .kinds import NETWORK, kinds_for
 from .record import Bound, Heard, Joined, Left, Past, Record, View, position
@@ -180,33 +180,38 @@ class Run:
         )
 
     async def past(self, topic):
-        """The whole log, page by page, as anybody reads it who polls."""
+        """The whole log, page by page."""
         started = time.monotonic()
         line = await open_line(Http, self.world.nodes[0].port)
-        status, body = await line.ask("GET", f"/topics/{topic}", deadline=LAST)
-        assert status == 200, body
-        epoch, head = position(decode(body)["position"])
+        epoch, head = position((await self.asked(line, topic, "past", {"after": None, "limit": 0}))["head"])
         at, entries = max(head - SHORT, 0) if self.short else 0, []
         while at < head:
-            status, body = await line.ask("GET", f"/topics/{topic}?after={epoch}:{at}&limit={PAGE}", deadline=LAST)
-            page = decode(body)
-            if status != 200 or not page["complete"]:
-                break
-            for event in page["events"]:
-                if event["event"] != "said":
-                    continue
-                at = position(event["position"])[1]
-                entries.append((at, (event["payload"]["by"], event["payload"]["n"])))
+            page = await self.asked(line, topic, "past", {"after": f"{epoch}:{at}", "limit": PAGE})
+            assert page["said"], f"the log of {topic} ends at {at} of {head}"
+            entries += [(position(where)[1], (by, n)) for where, by, n in page["said"]]
+            at = entries[-1][0]
         line.abort()
         return Past(topic, started, epoch, entries)
+
+    async def asked(self, line, topic, event, payload):
+        headers = ("content-type: application/json",)
+        status, body = await line.ask("POST", f"/topics/{topic}/{event}", headers, encode(payload), deadline=LAST)
+        assert status == 200, body
+        return decode(body)
 
     async def view(self, node, topic):
         """Who this node says is in the topic."""
         line = await open_line(Http, node.port)
-        status, body = await line.ask("POST", f"/topics/{topic}/who", deadline=LAST)
+        keys = (await self.asked(line, topic, "who", {}))["keys"]
         line.abort()
-        assert status == 200, body
-        self.record.views.append(View(time.monotonic(), node.log.stem, topic, frozenset(decode(body)["keys"])))
+        self.record.views.append(View(time.monotonic(), node.log.stem, topic, frozenset(keys)))
+
+    async def views(self):
+        """Of all nodes and topics, when everybody is there."""
+        await self.until(lambda: all(client.joined for client in self.clients), "everybody is there", LAST)
+        for node in self.world.nodes:
+            for topic in self.topics:
+                await self.view(node, topic)
 
     # -- what it was ---------------------------------------------------------------------------------------------------
 

@@ -36,9 +36,7 @@ async def play(folder, seed, short):
             if client.tracked:
                 since = next(event.at for event in client.story.events if type(event) is Joined)
                 run.record.here.append(Here(client.topic, client.name, since))
-        for node in world.nodes:
-            for topic in run.topics:
-                await run.view(node, topic)
+        await run.views()
     return tell(run, returns)
 
 

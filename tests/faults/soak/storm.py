@@ -65,9 +65,7 @@ async def part(folder, broker, nodes, faults, seed, short, report):
             with suppress(AssertionError):  # then the table says how much it was
                 await run.until(lambda: said(run) >= enough, "enough was said", left)
             await run.finish()
-            for node in world.nodes:
-                for topic in run.topics:
-                    await run.view(node, topic)
+            await run.views()
         await emptied(run, world, before)
     findings = run.judge(SETTLE)
     report.numbers(run.numbers())
