@@ -278,9 +278,10 @@ class Membership:
         """Tell the client, once it has heard that it is in."""
         if self._early is not None:
             self._early.append(message)
+        elif type(message) is Push and (topic := self.house.hub.topics.get(self.topic)) is not None:
+            self._tell(message, topic.head)
         else:
-            topic = self.house.hub.topics.get(self.topic) if type(message) is Push else None
-            self._tell(message, None if topic is None else topic.head)
+            self.connection.tell(message)
 
     def _tell(self, message: Message, cursor: Position | None) -> None:
         if cursor is not None and type(message) is Push:
