@@ -121,14 +121,8 @@ _name = msgspec.json.Decoder(str)
 _json = msgspec.json.Encoder(enc_hook=lambda value: None)
 
 
-class _Simple(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
-    """An event with one argument, as most are: understood in one call, not in three."""
-
-    name: str
-    argument: Raw
-
-
-_simple = msgspec.json.Decoder(_Simple)
+_simple = msgspec.json.Decoder(tuple[str, Raw])
+"""An event with one argument, as most are: understood in one call, not in three."""
 
 
 _OTHER: tuple[str, tuple[Send, ...]] = ("", ())
@@ -141,15 +135,14 @@ def simple_event(text: str) -> tuple[str, tuple[Send, ...]]:
     if head is None:
         return _OTHER
     try:
-        event = _simple.decode(text[head.end() :])
+        name, argument = _simple.decode(text[head.end() :])
     except (ValueError, RecursionError):
         return _OTHER
-    name = event.name
     if name in RESERVED:
         return _OTHER
     namespace, id = head.groups("/")
     ref = None if id == "/" else int(id)
-    return namespace, (Send(topic_of(namespace), name, (event.argument,), ref),)
+    return namespace, (Send(topic_of(namespace), name, (argument,), ref),)
 
 
 class TextPackets(Packets):
