@@ -179,6 +179,17 @@ def test_a_shutdown_ends_a_poll_with_503():
     assert (response.status, dict(response.headers)["retry-after"]) == (503, "2")
 
 
+def test_who_is_sent_away_before_all_joins_were_answered_is_told_of_each():
+    poll = Poll("topic=a&topic=b&after=e:1,e:2&wait=5", topic=None)
+    poll.joined(position=E1, recovered=True, missed=[said(2)])
+    poll.end(Shutdown())
+    page = poll.page()
+    assert numbers(page) == [2]
+    assert page["topics"]["a"]["recovered"]
+    assert page["topics"]["b"]["error"]["code"] == "shutdown"
+    assert page["position"] == "e:2,e:2", "where the next one begins, for both"
+
+
 def test_head_asks_whether_one_may_come_in_and_does_not_wait():
     assert Poll("wait=5", method="HEAD").joined(position=E1).response().status == 200
     assert Poll("wait=5", method="HEAD").joined(error=Forbidden()).response().status == 403

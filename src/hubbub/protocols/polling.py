@@ -199,6 +199,8 @@ class Polling(Protocol):
 
     def close(self, error: HubbubError, line: Line) -> tuple[list[Frame], int]:
         self._refusal, self._refused = error, len(self._asked.joins)
+        for join in self._asked.joins:
+            self._results.setdefault(join.topic, {"error": {"code": error.code, "reason": error.reason}})
         return [self._page()], 1000
 
     def answer(self, line: Line, body: bytes, request: Request) -> Response:
