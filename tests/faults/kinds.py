@@ -4,14 +4,16 @@ Which comes next, for how long, and whom it hits, is the seed's.
 """
 
 import asyncio
+import shutil
 import time
 
 NETWORK = {}
 NODES = {}
 DURABLE = {}
 REDIS = {}
+LOSS = {}
 """By name: coroutine functions of a run. ``NETWORK`` and ``NODES`` can be had of any broker; ``DURABLE`` of those whose
-logs outlive a node; ``REDIS`` where there is one."""
+logs outlive a node; ``REDIS`` where there is one; ``LOSS`` where it may forget."""
 
 
 def kind(table):
@@ -214,7 +216,38 @@ async def redis_cuts_its_clients(run):
         await run.during(0.1)
 
 
-def kinds_for(broker):
+@kind(LOSS)
+async def redis_emptied(run):
+    await asyncio.to_thread(run.world.redis.ask, "FLUSHALL")
+    await run.during(0.5)
+
+
+@kind(LOSS)
+async def redis_killed_and_empty(run):
+    await asyncio.to_thread(run.world.redis.kill)
+    run.world.redis.forget()
+    await run.during(0.3)
+    await asyncio.to_thread(run.world.redis.start)
+
+
+@kind(LOSS)
+async def redis_restored(run):
+    """From a copy that is a little older."""
+    redis = run.world.redis
+    copy = redis.folder.with_name("copy")
+    await asyncio.to_thread(redis.stop)
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(redis.folder, copy)
+    await asyncio.to_thread(redis.start)
+    await run.during()
+    await asyncio.to_thread(redis.kill)
+    redis.forget()
+    shutil.copytree(copy, redis.folder, dirs_exist_ok=True)
+    await asyncio.to_thread(redis.start)
+
+
+def kinds_for(broker, durable=True):
     """What can happen over this broker."""
     tables = {"memory": (NETWORK, NODES), "sqlite": (NETWORK, NODES, DURABLE)}
-    return {name: act for table in tables.get(broker, (NETWORK, NODES, DURABLE, REDIS)) for name, act in table.items()}
+    every = tables.get(broker, (NETWORK, NODES, DURABLE, REDIS) if durable else (NETWORK, NODES, DURABLE, REDIS, LOSS))
+    return {name: act for table in every for name, act in table.items()}

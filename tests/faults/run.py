@@ -105,6 +105,9 @@ class Run:
         deadline = time.monotonic() + seconds
         while not true():
             if time.monotonic() > deadline:
+                for client in self.clients:
+                    if client.task is not None and client.task.done():
+                        client.task.result()  # a client of ours is at fault, and says how
                 raise AssertionError(f"in {seconds:g} seconds it did not come to pass that {what}")
             await asyncio.sleep(0.05)
 
@@ -130,7 +133,7 @@ class Run:
 
     async def misfortunes(self, count, quiet=0.7):
         """So many faults, of every kind that there is, in an order left to chance; some with another one beside."""
-        possible = kinds_for(self.world.broker)
+        possible = kinds_for(self.world.broker, self.durable)
         names = []
         while len(names) < count:
             names += self.chance.sample(sorted(possible), len(possible))
