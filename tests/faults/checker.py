@@ -11,7 +11,8 @@ Verdicts, each a list of findings that is to be empty:
     phantom     never sent, refused, spoilt, of another topic, or heard before it was sent
     offsets     acknowledged at one offset and delivered at another; a hole in the log; an epoch that returns, or
                 changes where it must not
-    real time   acknowledged before a join or a read began, and not in its answer
+    real time   acknowledged before a read began, and not in its answer; or before a join, and neither there nor heard
+                after it
     told        not recovered, and said so, where the broker promises that all can be had
     authority   heard after leaving
     presence    a member that is missing, a ghost, a key that joins or leaves twice, or leaves though it is there
@@ -230,6 +231,8 @@ class Walk:
         self.left_epochs = set()
         self.missing = []
         """Stretches that it should have heard: epoch, first, last."""
+        self.owed = None
+        """Where its join ended, and what was acknowledged before: that has to follow."""
         self.ends = []
         """Where it was in an epoch when the next one began."""
         self.starts = []
@@ -245,12 +248,11 @@ class Walk:
 
     def _joined(self, joined):
         self.inside = True
-        if joined.head is not None and not joined.recovered:
-            acked = self.checker.acked_before(self.topic, joined.head[0], joined.started)
-            if joined.head[1] < acked:
-                self.find("real time", f"its join ends at {joined.head[1]}, and {acked} was acknowledged before")
         if joined.recovered:
             return
+        if joined.head is not None:
+            acked = self.checker.acked_before(self.topic, joined.head[0], joined.started)
+            self.owed = (joined.head[1], acked) if joined.head[1] < acked else None
         if not joined.fresh:
             if joined.recovered is None:
                 self.find("gap", f"it came back from {self.epoch}:{self.last}, and was not told how that went")
@@ -324,12 +326,17 @@ class Walk:
             self.find("gap", f"from {epoch}:{self.last} to {offset} without a word")
             self.missing.append((epoch, self.last + 1, offset - 1))
         self.last = max(offset, self.last or 0)
+        if self.owed is not None and self.last >= self.owed[1]:
+            self.owed = None
 
     def reckon(self):
         """Now that it is known what was where: what of it did this client never hear?"""
         for epoch, first, last in self.missing:
             self._lost(epoch, range(first, last + 1), "in the middle")
         places = self.checker.places
+        if self.owed is not None and self.story.expected:
+            head, acked = self.owed
+            self.find("real time", f"its join ended at {head}, and {acked}, acknowledged before, did not follow")
         for epoch, last in self.ends:
             self._lost(epoch, [o for o in places[self.topic, epoch] if o > last], "at the end of an epoch")
         for since, epoch, first in self.starts:

@@ -22,6 +22,7 @@ SCENARIOS = {
     "storm": "every kind of fault over memory, SQLite and Redis, 200,000 publications, 2,000,000 deliveries",
     "kills": "30 times kill -9 of one of two nodes on Redis, and of the only one on SQLite: everybody resumes",
     "bytes": "lines that are cut at every single byte of all that a client says and hears: nobody is stuck",
+    "loss": "a Redis that forgets, or comes back older: a new epoch each time, and everybody is told",
     "window": "topics that keep little: who was away for too long is told so, all others get everything",
     "rolling": "5 rolling restarts of two nodes with 1,000 clients: nothing lost, nobody seen to leave",
     "trouble": "a broker that is not there, lost, slow, emptied, full: what publishers and clients see",
