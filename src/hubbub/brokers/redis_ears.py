@@ -4,6 +4,9 @@ Redis tells subscribers of a publication at most once, and not at all while a li
 publication says its position. The node remembers the last one it delivered, and when the next does not follow, or when
 a new line finds the log further on, it reads what lies between from the log before anything newer is delivered. What
 the log has no longer is said to be missed.
+
+It reads no further than it has to. What is newer comes by the line, and there between what is not kept, in the order in
+which all of it was published.
 """
 
 import asyncio
@@ -31,7 +34,7 @@ UNBORN = Position("", 0)
 class Ear:
     """A subscribed topic."""
 
-    __slots__ = ("begun", "fill", "last", "readers", "ready", "sure", "waiting")
+    __slots__ = ("begun", "fill", "last", "readers", "ready", "sure", "upto", "waiting")
 
     def __init__(self) -> None:
         self.ready: asyncio.Task[None] | None = None
@@ -43,9 +46,16 @@ class Ear:
         self.sure = False
         """Whether everything since then was heard, as far as the line goes. It is not, after one has broken."""
         self.fill: asyncio.Task[None] | None = None
+        self.upto = UNBORN
+        """How far a gap is known to reach."""
         self.waiting: list[tuple[bytes, Position]] = []
         self.readers: list[tuple[Position, asyncio.Future[None]]] = []
         """Who has read so far, and may say so when it has been delivered."""
+
+    def reach(self, position: Position) -> None:
+        """The gap reaches as far as this."""
+        if position.epoch != self.upto.epoch or position.offset > self.upto.offset:
+            self.upto = position
 
     def reached(self, position: Position) -> bool:
         return self.last.epoch == position.epoch and self.last.offset >= position.offset
@@ -97,8 +107,8 @@ class Ears:
         with suppress(TimeoutError):
             async with asyncio.timeout(SOON):
                 await asyncio.shield(future)
-        if not future.done() and ear.fill is None and self.topics.get(topic) is ear:
-            self._begin(topic, ear)
+        if not future.done() and self.topics.get(topic) is ear:
+            self._begin(topic, ear, position)
         await future
 
     async def filled(self) -> None:
@@ -141,7 +151,7 @@ class Ears:
                 ear.tell_readers()
         elif position.epoch != ear.last.epoch or position.offset > ear.last.offset:
             self._wait(ear, data, position)
-            self._begin(topic, ear)
+            self._begin(topic, ear, position)
 
     async def check(self, topic: str) -> None:
         """See whether the log is further than what was heard. Raises BrokerError when it cannot be asked."""
@@ -153,13 +163,13 @@ class Ears:
         if self.topics.get(topic) is not ear or ear.fill is not None:
             return
         if ear.last is not before:  # something came while we asked, and may be newer than the answer
-            if head.epoch == ear.last.epoch and head.offset <= ear.last.offset:
+            if head == before or (head.epoch == ear.last.epoch and head.offset <= ear.last.offset):
                 ear.sure = True
                 return
         elif head == ear.last:
             ear.sure = True
             return
-        self._begin(topic, ear)
+        self._begin(topic, ear, head)
 
     def _follows(self, ear: Ear, position: Position) -> bool:
         """Whether nothing can lie between what was last and this: it is the next, or the first of a new log."""
@@ -175,18 +185,21 @@ class Ears:
 
     # -- gaps ------------------------------------------------------------------------------------------------------
 
-    def _begin(self, topic: str, ear: Ear) -> None:
-        ear.fill = asyncio.get_running_loop().create_task(self._fill(topic, ear))
+    def _begin(self, topic: str, ear: Ear, upto: Position) -> None:
+        ear.reach(upto)
+        if ear.fill is None:
+            ear.fill = asyncio.get_running_loop().create_task(self._fill(topic, ear))
 
     async def _fill(self, topic: str, ear: Ear) -> None:
         try:
             while True:
-                before = ear.last
+                before, upto = ear.last, ear.upto
                 if await self._fill_some(topic, ear):
                     continue
                 if self._release(topic, ear):
-                    break
-                if ear.last is before:  # the log does not have what was said to be in it
+                    if ear.upto is upto:
+                        break
+                elif ear.last is before and ear.upto is upto:  # the log does not have what was said to be in it
                     self._skip(topic, ear)
             ear.sure = True
             ear.tell_readers(all=True)
@@ -201,7 +214,7 @@ class Ears:
             ear.fill = None
 
     async def _fill_some(self, topic: str, ear: Ear) -> bool:
-        """Deliver what follows, and say whether there is more."""
+        """Deliver what follows, as far as the gap reaches, and say whether there is more."""
         after = ear.last
         if after is UNBORN:
             head = await self._look(topic)
@@ -210,6 +223,8 @@ class Ears:
             after = Position(head.epoch, 0)
         page = await self._read(topic, after, PIECE)
         for entry in page.entries:
+            if page.position.epoch == ear.upto.epoch and entry.offset > ear.upto.offset:
+                return False
             ear.last = Position(page.position.epoch, entry.offset)
             self._deliver(topic, entry.data, ear.last)
         if page.entries or page.complete:
@@ -236,5 +251,6 @@ class Ears:
                 self._deliver(topic, data, position)
             elif position.epoch != last.epoch or position.offset > last.offset:
                 ear.waiting = waiting[place:]
+                ear.reach(position)
                 return False
         return True

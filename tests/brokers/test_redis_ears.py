@@ -1,0 +1,110 @@
+"""What a node hears of a topic while answers and publications overtake each other."""
+
+import asyncio
+
+from hubbub.brokers.redis_ears import UNBORN, Ear, Ears
+from hubbub.history import NOWHERE, Entry, Page, Position
+
+LOOK = 10
+"""Seconds for what has to happen."""
+
+
+class Log:
+    """A log in Redis whose answers come when the test lets them."""
+
+    def __init__(self):
+        self.entries = []
+        self.heard = []
+        self.missed = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.ears = Ears(self.deliver, self.missed.append, self.look, self.read, self.complain)
+        self.ear = self.ears.topics["t"] = Ear()
+        self.ears.begin("t", self.ear, UNBORN)
+
+    def append(self, data):
+        self.entries.append(data)
+        return Position("e", len(self.entries))
+
+    @property
+    def head(self):
+        return Position("e", len(self.entries)) if self.entries else UNBORN
+
+    async def look(self, topic):
+        answer = self.head
+        await self.gate.wait()
+        return answer
+
+    async def read(self, topic, after, limit):
+        await self.gate.wait()
+        start = after.offset
+        entries = tuple(Entry(number + 1, data) for number, data in enumerate(self.entries) if number >= start)
+        return Page(entries[:limit], self.head, len(entries) <= limit)
+
+    def deliver(self, topic, data, position):
+        self.heard.append(data)
+
+    def complain(self, what, error):
+        raise error
+
+
+async def test_an_answer_that_is_older_than_what_came_changes_nothing():
+    log = Log()
+    log.gate.clear()
+    check = asyncio.ensure_future(log.ears.check("t"))
+    await asyncio.sleep(0)
+    log.ears.hear("t", b"kept", log.append(b"kept"))
+    log.append(b"kept later")  # it is on its way, behind what is not kept
+    log.gate.set()
+    await asyncio.wait_for(check, LOOK)
+    assert log.ear.fill is None
+    log.ears.hear("t", b"not kept", NOWHERE)
+    log.ears.hear("t", b"kept later", log.head)
+    assert log.heard == [b"kept", b"not kept", b"kept later"]
+
+
+async def test_a_gap_is_filled_as_far_as_it_reaches_and_not_ahead_of_what_is_not_kept():
+    log = Log()
+    for data in (b"1", b"2", b"3"):
+        third = log.append(data)
+    log.append(b"4")
+    log.ears.hear("t", b"3", third)  # 1 and 2 were not heard, 4 is on its way
+    log.ears.hear("t", b"not kept", NOWHERE)
+    log.ears.hear("t", b"4", log.head)
+    await asyncio.wait_for(log.ears.filled(), LOOK)
+    assert log.heard == [b"1", b"2", b"3", b"not kept", b"4"]
+    assert log.missed == []
+    assert log.ear.sure
+
+
+async def test_a_gap_that_grows_while_it_is_filled_is_filled_to_its_end():
+    log = Log()
+    log.append(b"1")
+    second = log.append(b"2")
+    log.gate.clear()
+    log.ears.hear("t", b"2", second)
+    log.append(b"3")
+    log.append(b"4")
+    log.ears.hear("t", b"5", log.append(b"5"))  # 3 and 4 are a second gap
+    log.gate.set()
+    await asyncio.wait_for(log.ears.filled(), LOOK)
+    assert log.heard == [b"1", b"2", b"3", b"4", b"5"]
+    assert log.missed == []
+
+
+async def test_who_waits_for_a_position_gets_it_by_the_log_when_the_line_is_silent():
+    log = Log()
+    for number in range(3):
+        log.append(b"%d" % number)
+    await asyncio.wait_for(log.ears.reach("t", Position("e", 2)), LOOK)
+    assert log.heard == [b"0", b"1"]
+
+
+async def test_what_a_log_has_no_longer_is_said_to_be_missed():
+    log = Log()
+    log.append(b"1")
+    log.ears.hear("t", b"1", log.head)
+    log.ears.hear("t", b"9", Position("e", 9))
+    await asyncio.wait_for(log.ears.filled(), LOOK)
+    assert log.missed == ["t"]
+    assert log.heard == [b"1", b"9"]
