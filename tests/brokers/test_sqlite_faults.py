@@ -116,6 +116,19 @@ async def test_what_the_disk_refuses_is_refused_and_then_it_goes_on(disk, sqlite
     assert (await broker.read("chat", after=first)).complete
 
 
+async def test_what_is_refused_breaks_no_promise(disk, sqlite):
+    broker = await sqlite()
+    promised = (await broker.read("chat")).position
+    disk.breaks(apsw.FullError("no space"), "write wal")
+    for _ in range(2):
+        with pytest.raises(BrokerError):
+            await broker.publish("chat", b"refused", DAY)
+        assert (await broker.read("chat", after=promised)).complete
+    disk.mends()
+    assert await broker.publish("chat", b"1", DAY) == Position(promised.epoch, 1)
+    assert (await broker.read("another")).position.epoch != promised.epoch
+
+
 @pytest.mark.parametrize("places", [("write db",), ("sync db",), ("sync wal", "write db")])
 async def test_nothing_is_accepted_until_what_was_refused_is_out_of_the_way(disk, sqlite, places):
     broker = await sqlite()

@@ -35,3 +35,7 @@ class Promises:
     def keep(self, topic: str) -> str:
         """The epoch for a log that begins now."""
         return self._epochs.pop(topic, None) or new_epoch()
+
+    def kept(self, topic: str) -> None:
+        """Its log has begun, with the epoch that ``make`` gave."""
+        self._epochs.pop(topic, None)

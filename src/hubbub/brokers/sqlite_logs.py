@@ -94,6 +94,8 @@ class Logs:
         self._ahead = 0
         self._topics: dict[str, Topic] = {}
         self._promises = Promises()
+        self._born: list[str] = []
+        """Topics that begin with the transaction under way: until it is done, their epochs are promises."""
         self._doubtful = False
         """Whether the write-ahead log may hold what was refused."""
         self._refusing = False
@@ -185,7 +187,8 @@ class Logs:
             self._load(unknown)
             for name in unknown:
                 if name not in topics:
-                    topics[name] = Topic(self._next, name, self._promises.keep(name))
+                    topics[name] = Topic(self._next, name, self._promises.make(name))
+                    self._born.append(name)
                     self._next += 1
         return {name: topics[name] for name in names}
 
@@ -208,6 +211,8 @@ class Logs:
         except Exception as error:
             self._doubt(error)
             raise BrokerError(f"the log cannot be written: {error}") from error
+        while self._born:
+            self._promises.kept(self._born.pop())
         if self._refusing:
             self._refusing = False
             log.warning("the log can be written again")
@@ -280,6 +285,7 @@ class Logs:
             return
         self._doubtful = True
         self._topics.clear()
+        self._born.clear()
         with suppress(Exception):  # else the next append tries again
             if self._file.connection.in_transaction:
                 self._file.run("ROLLBACK")
