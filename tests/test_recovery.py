@@ -142,6 +142,19 @@ async def test_what_cannot_be_had_is_said_plainly(url, after, client):
     assert (await ben.next())["event"] == "fresh"
 
 
+async def test_who_must_start_afresh_is_told_where_the_log_is_now(serve, client):
+    app = application()
+    url = serve(app)
+    ada = await client(url)
+    before = (await ada.ask(join="room:a"))["position"]
+    app.hub.broker._promises._epochs.clear()  # as if it had more promises to keep than it can
+    ben = await client(url)
+    told = await ben.ask(join="room:a", after=before)
+    assert told["recovered"] is False
+    assert told["position"] != before, "else it would come back with that, again and again"
+    assert (await ben.ask(join="room:a", after=told["position"]))["recovered"] is True
+
+
 async def test_a_topic_that_keeps_nothing_recovers_nothing(url, client):
     ada = await client(url)
     assert (await ada.ask(join="passing", after="epoch:1"))["recovered"] is False

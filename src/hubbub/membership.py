@@ -28,7 +28,7 @@ from hubbub.hub import Hub
 from hubbub.introduction import Introductions
 from hubbub.limits import Limits
 from hubbub.messages import Answer, Join, Leave, Left, Message, Push, Reply, Send, decode, encode, event_and_payload
-from hubbub.recovery import missed, position_of, reachable, replay
+from hubbub.recovery import begin, missed, position_of, replay
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -162,8 +162,7 @@ class Membership:
                 await introduced
             await hub.hold(self.connection, self.topic, blueprint.overflow)
             if blueprint.history is not None:
-                self._cursor = await hub.head(self.topic)
-                self.resumed = command.after is not None and await reachable(hub, self.topic, command.after)
+                self.resumed, self._cursor = await begin(hub, self.topic, command.after)
             if blueprint.presence is not None and not self.left:
                 self._attendee = self.house.attendance.attend(self.topic, blueprint.presence, self.connection)
                 await self._attendee.ready()

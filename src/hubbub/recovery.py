@@ -17,10 +17,16 @@ PAGE = 500
 """Entries in one read. A page of 500 chat messages is some 100 KiB, and takes SQLite a millisecond."""
 
 
-async def reachable(hub: Hub, topic: str, after: Position) -> bool:
-    """Whether the log still has all that followed ``after``."""
+async def begin(hub: Hub, topic: str, after: Position | None) -> tuple[bool, Position]:
+    """Whether the log still has all that followed ``after``; and how far it reaches, as a client is told that joins
+    without, or in vain."""
+    head = await hub.head(topic)
+    if after is None:
+        return False, head
     page = await hub.read(topic, after=after, limit=1)
-    return page.complete or bool(page.entries)
+    if page.complete or page.entries:
+        return True, head
+    return False, page.position  # what the hub has heard of may be of a life that is over
 
 
 async def missed(hub: Hub, topic: str, after: Position, size: int) -> tuple[list[Entry], Position] | None:
