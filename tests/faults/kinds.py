@@ -4,16 +4,18 @@ Which comes next, for how long, and whom it hits, is the seed's.
 """
 
 import asyncio
+import resource
 import shutil
 import time
 
 NETWORK = {}
 NODES = {}
 DURABLE = {}
+DISK = {}
 REDIS = {}
 LOSS = {}
 """By name: coroutine functions of a run. ``NETWORK`` and ``NODES`` can be had of any broker; ``DURABLE`` of those whose
-logs outlive a node; ``REDIS`` where there is one; ``LOSS`` where it may forget."""
+logs outlive a node; ``DISK`` of SQLite; ``REDIS`` where there is one; ``LOSS`` where it may forget."""
 
 
 def kind(table):
@@ -146,6 +148,34 @@ async def node_paused_then_killed(run):
     await node.start()
 
 
+@kind(DURABLE)
+async def node_killed_while_all_come_back(run):
+    node = run.chance.choice(run.world.nodes)
+    for door in run.world.doors:
+        door.reset()
+    await run.during(0.1)
+    await node.kill()
+    await node.start()
+
+
+@kind(DURABLE)
+async def all_nodes_killed(run):
+    await asyncio.gather(*(node.kill() for node in run.world.nodes))
+    await asyncio.gather(*(node.start() for node in run.world.nodes))
+
+
+@kind(DISK)
+async def disk_full(run):
+    """No file of the node may become any longer than it is."""
+    node = run.world.nodes[0].process.pid
+    soft, hard = resource.prlimit(node, resource.RLIMIT_FSIZE)
+    resource.prlimit(node, resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        await run.during()
+    finally:
+        resource.prlimit(node, resource.RLIMIT_FSIZE, (soft, hard))
+
+
 # -- between nodes and Redis, and Redis itself ------------------------------------------------------------------------
 
 
@@ -210,6 +240,16 @@ async def redis_restarted(run):
 
 
 @kind(REDIS)
+async def node_stopped_without_redis(run):
+    """Nothing can be flushed, and it ends all the same."""
+    number = run.chance.randrange(len(run.world.nodes))
+    run.world.backs[number].swallow()
+    await run.world.nodes[number].stop()
+    run.world.heal()
+    await run.world.nodes[number].start()
+
+
+@kind(REDIS)
 async def redis_cuts_its_clients(run):
     for what in (("TYPE", "pubsub"), ("TYPE", "normal", "SKIPME", "yes")):
         await asyncio.to_thread(run.world.redis.ask, "CLIENT", "KILL", *what)
@@ -248,6 +288,6 @@ async def redis_restored(run):
 
 def kinds_for(broker, durable=True):
     """What can happen over this broker."""
-    tables = {"memory": (NETWORK, NODES), "sqlite": (NETWORK, NODES, DURABLE)}
+    tables = {"memory": (NETWORK, NODES), "sqlite": (NETWORK, NODES, DURABLE, DISK)}
     every = tables.get(broker, (NETWORK, NODES, DURABLE, REDIS) if durable else (NETWORK, NODES, DURABLE, REDIS, LOSS))
     return {name: act for table in every for name, act in table.items()}
