@@ -313,8 +313,11 @@ class SendsAfterLeave(Bug):
 class Ghost(Attendee):
     __slots__ = ()
 
-    def leave(self, reason):
+    async def untrack(self, rest=0.0):
         """It stays."""
+
+    def leave(self, reason):
+        """Here, too."""
 
 
 class Unseen(Attendee):

@@ -24,11 +24,12 @@ from .checker import Promise, check
 from .record import ACKED, REFUSED, Bound, Broken, Here, Joined, Left, Past, Record, Turn, View, checksum, position
 
 TOPICS = ("log:a", "log:b")
-GRACE = 0.5
+GRACE = 20.0
+"""Seconds: nobody in a run is away for so long, however slow the machine is."""
 AWAY = 0.2
 """Seconds that somebody is gone who comes back within the grace: more than a round of presence."""
 SETTLE = 1.0
-"""Seconds until presence is true: its rounds, the grace, and a machine that has other things to do."""
+"""Seconds until presence is true, for who leaves without grace."""
 DEADLINE = 45.0
 
 
@@ -72,6 +73,10 @@ def make_app():
 
         async def join(self, name: str, key: str):
             await self.track(key)
+
+        @on("hide")
+        async def hide(self):
+            await self.untrack()
 
         @on("say")
         async def say(self, said: dict):
@@ -149,6 +154,9 @@ class Client:
             self.story.events.append(Broken(time.monotonic(), why))
 
     def leave(self):
+        """For good, and without grace."""
+        self.stage.record.here.append(Here(self.topic, self.name, self.since, time.monotonic()))
+        self.tell(send=self.topic, event="hide")
         self.tell(leave=self.topic, ref="leave")
 
     def say(self, forbidden=False):
@@ -184,7 +192,6 @@ class Client:
             case {"reply": "leave"}:
                 self.joined = False
                 self.story.events.append(Left(time.monotonic()))
-                self.stage.record.here.append(Here(self.topic, self.name, self.since, time.monotonic()))
             case {"reply": int(n)}:
                 self.answered(n, told)
             case {"bye": error}:
