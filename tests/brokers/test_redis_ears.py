@@ -108,3 +108,26 @@ async def test_what_a_log_has_no_longer_is_said_to_be_missed():
     await asyncio.wait_for(log.ears.filled(), LOOK)
     assert log.missed == ["t"]
     assert log.heard == [b"1", b"9"]
+
+
+async def test_a_look_at_a_line_that_is_late_waits_for_it():
+    log = Log()
+    log.ears.hear("t", b"1", log.append(b"1"))
+    await asyncio.wait_for(log.ears.check("t"), LOOK)
+    log.append(b"2")
+    check = asyncio.ensure_future(log.ears.check("t"))
+    await asyncio.sleep(0)
+    log.ears.hear("t", b"not kept", NOWHERE)
+    log.ears.hear("t", b"2", log.head)
+    await asyncio.wait_for(check, LOOK)
+    assert log.heard == [b"1", b"not kept", b"2"]
+    assert log.ear.fill is None
+
+
+async def test_a_look_finds_what_a_whole_line_has_lost():
+    log = Log()
+    log.ears.hear("t", b"1", log.append(b"1"))
+    await asyncio.wait_for(log.ears.check("t"), LOOK)
+    log.append(b"2")
+    await asyncio.wait_for(log.ears.check("t"), LOOK)
+    assert log.heard == [b"1", b"2"]

@@ -24,8 +24,9 @@ WAITING = 1_000
 """Publications of a topic that may wait until a gap before them is filled. The log has them too; only what is not kept
 is lost beyond that."""
 
-SOON = 0.05
-"""Seconds in which what is in the log comes by itself, if it comes."""
+SOON, LATE = 0.05, 1.0
+"""Seconds in which what is in the log comes by itself, if it comes: for who waits for it, and for who only makes sure.
+What is not kept has its place between what is, and keeps it only if all of it comes by the line."""
 
 UNBORN = Position("", 0)
 """Where one is in a topic that had no log when it was asked."""
@@ -97,15 +98,16 @@ class Ears:
         """What comes after ``head`` is to be heard."""
         ear.last, ear.begun = head, True
 
-    async def reach(self, topic: str, position: Position) -> None:
-        """Come back when everything up to there was delivered here. Raises BrokerError."""
+    async def reach(self, topic: str, position: Position, patience: float = SOON) -> None:
+        """Come back when everything up to there was delivered here: by the line, or, if that takes longer than
+        ``patience`` seconds, from the log. Raises BrokerError."""
         ear = self.topics.get(topic)
         if ear is None or not ear.begun or not position.offset or ear.reached(position):
             return
         future = asyncio.get_running_loop().create_future()
         ear.readers.append((position, future))
         with suppress(TimeoutError):
-            async with asyncio.timeout(SOON):
+            async with asyncio.timeout(patience):
                 await asyncio.shield(future)
         if not future.done() and self.topics.get(topic) is ear:
             self._begin(topic, ear, position)
@@ -169,7 +171,10 @@ class Ears:
         elif head == ear.last:
             ear.sure = True
             return
-        self._begin(topic, ear, head)
+        if ear.sure and head.epoch == ear.last.epoch:  # the line is whole, and perhaps only late
+            await self.reach(topic, head, LATE)
+        else:
+            self._begin(topic, ear, head)
 
     def _follows(self, ear: Ear, position: Position) -> bool:
         """Whether nothing can lie between what was last and this: it is the next, or the first of a new log."""
