@@ -355,6 +355,23 @@ async def test_who_agreed_on_compression_shares_what_was_compressed_once(office)
     assert [heard(recorder) for _, recorder in clients] == [['loud room ["one"]']] * 5
 
 
+async def test_who_is_told_something_beside_shares_it_too(office):
+    clients = [office.connect(number, deflates=True) for number in (0, 2, 4)]
+    for connection, _ in clients:
+        await join(office, connection, "a")
+    (first, heard_first), (second, heard_second), (_, heard_third) = clients
+    first.tell("mine")
+    await office.hub.publish("a", encode(("e", 1)))
+    await office.hub.publish("a", encode(("e", 2)), None, Envelope(sender=second.id))
+    first.tell("mine too")
+    await asyncio.sleep(0)
+    one, two = 'loud a ["e",1]', 'loud a ["e",2]'
+    assert heard(heard_first) == ["mine", one, two, "mine too"]
+    assert heard(heard_second) == [one]
+    assert heard(heard_third) == [one, two]
+    assert sorted(office.deflated) == sorted(["mine", one, two, "mine too"])
+
+
 async def test_it_is_compressed_once_for_each_dialect_and_not_at_all_for_nobody(office):
     await office.hub.publish("nobody", encode(("one",)), None)
     plain, _ = office.connect(3)

@@ -2,8 +2,9 @@
 
 All that is said within one turn of the event loop is collected, and handed out at its end: each connection gets at
 most one write. What everyone in a topic gets is encoded once per dialect, joined once, and shared. A connection that
-was also told something of its own in this tick, was left out of something, or hears several topics at once is
-*apart*: its frames are merged by themselves, in the order of the calls. Fan-out never awaits.
+was also told something of its own in this tick, or was left out of something, is *apart*: it gets a copy with that put
+in or left out. Who hears several topics at once, or came in during this tick, has its frames merged by themselves. All
+of it is in the order of the calls. Fan-out never awaits.
 
 A room inside a topic is a topic of its own here, named with a fragment: ``chat#red``. Brokers, logs and clients know
 only the topic.
@@ -18,7 +19,7 @@ from hubbub.envelope import PLAIN, Envelope, seal, unseal
 from hubbub.errors import Missed
 from hubbub.history import NOWHERE, Keep, Page, Position
 from hubbub.messages import Frame, Publication, event_and_payload
-from hubbub.topics import Item, Topic, Write
+from hubbub.topics import Item, Joined, Topic, Write
 
 Part = tuple[int, tuple[Frame, ...], Topic | None, Item | None]
 """Frames for one connection: their place among all calls, and of which publication they are, if of one."""
@@ -120,6 +121,7 @@ class Hub:
             if item.number > since and item.envelope.sender != connection.id:
                 part = (item.number, item.frames(connection.protocol.dialect), topic, item)
                 self._direct.setdefault(connection, []).append(part)
+        self._direct.get(connection, []).sort(key=_number)
 
     def _retire(self, topic: Topic) -> None:
         if self.topics.get(topic.name) is topic:
@@ -203,23 +205,27 @@ class Hub:
             return
         batches = [(topic, topic.pending) for topic in active]
         apart: set[Connection] = set(direct)
+        merged: set[Connection] = set()
         for topic, items in batches:
             topic.pending = []
+            merged.update(topic.newcomers)
             self._set_apart(topic, items, apart)
         if len(active) > 1:
-            self._hears_several(active, apart)
-        for connection in apart:
+            self._hears_several(active, merged)
+        merged.update(connection for connection in apart if connection.wire is None)
+        for connection in merged:
             direct[connection] = self._merge(connection, batches, direct.get(connection, []))
+        apart -= merged
+        special = apart | merged
         for topic, items in batches:
             topic.newcomers.clear()
-            self._fan_out(topic, items, apart)
+            self._fan_out(topic, items, apart, special, direct)
             if topic.empty:
                 self._retire(topic)
         for connection, parts in direct.items():
             self._hand(connection, parts)
 
     def _set_apart(self, topic: Topic, items: list[Item], apart: set[Connection]) -> None:
-        apart.update(topic.newcomers)
         for held in topic.held.values():
             held.extend(items)
         senders = {item.envelope.sender for item in items}
@@ -227,12 +233,12 @@ class Hub:
         if senders:
             apart.update(member for member in topic.members() if member.id in senders)
 
-    def _hears_several(self, active: list[Topic], apart: set[Connection]) -> None:
+    def _hears_several(self, active: list[Topic], merged: set[Connection]) -> None:
         seen: set[Connection] = set()
         for topic in active:
             for group in topic.groups.values():
                 for members in (group.wires.keys(), group.deflating.keys(), group.others.keys()):
-                    apart.update(seen.intersection(members))
+                    merged.update(seen.intersection(members))
                     seen.update(members)
 
     def _merge(self, connection: Connection, batches: list[tuple[Topic, list[Item]]], direct: list[Part]) -> list[Part]:
@@ -248,21 +254,40 @@ class Hub:
         direct.sort(key=_number)
         return direct
 
-    def _fan_out(self, topic: Topic, items: list[Item], apart: set[Connection]) -> None:
+    def _fan_out(
+        self,
+        topic: Topic,
+        items: list[Item],
+        apart: set[Connection],
+        special: set[Connection],
+        direct: dict[Connection, list[Part]],
+    ) -> None:
+        """Give it to all but the ``special``; but those of them who are ``apart`` get it with what ``direct`` has for
+        them."""
         for dialect, group in tuple(topic.groups.items()):
             for wires, frame in ((group.wires, self._frame), (group.deflating, self._deflate)):
-                if wires:
-                    joined = b"".join([frame(piece) for item in items for piece in item.frames(dialect)])
-                    if apart:
-                        writes = [write for connection, write in wires.items() if connection not in apart]
-                    else:
-                        writes = list(wires.values())
-                    self._write_all(writes, joined)
+                if wires and special:
+                    joined = Joined(items, dialect, frame)
+                    varied = [(connection, wires[connection]) for connection in apart.intersection(wires)]
+                    self._write_all([write for member, write in wires.items() if member not in special], joined.whole)
+                    self._write_varied(varied, joined, direct)
+                elif wires:
+                    self._write_all(list(wires.values()), Joined(items, dialect, frame).whole)
             if group.others:
                 parts: list[Part] = [(item.number, item.frames(dialect), topic, item) for item in items]
                 for connection in list(group.others):
-                    if connection not in apart:
+                    if connection not in special:
                         self._hand(connection, parts)
+
+    def _write_varied(
+        self, lines: list[tuple[Connection, Write]], joined: Joined, direct: dict[Connection, list[Part]]
+    ) -> None:
+        for connection, write in lines:
+            own = [part[:2] for part in direct.pop(connection, ())]
+            try:
+                write(joined.varied(own, without=connection.id))
+            except Exception as error:
+                self._complain("a line broke while it was written to", error)
 
     def _write_all(self, writes: list[Write], joined: bytes) -> None:
         rest = iter(writes)

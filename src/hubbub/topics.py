@@ -1,7 +1,9 @@
 """Topics with members on this node, and how those are grouped: by what their wires take."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from hubbub.connection import Connection
 from hubbub.envelope import Envelope
@@ -28,6 +30,43 @@ class Item:
         if frames is None:
             frames = self._frames[dialect] = dialect.encode(self.publication)
         return frames
+
+
+class Joined:
+    """What everyone of one dialect hears of a topic in one tick, in one piece: the frames of its items, side by side.
+    Who hears nearly the same gets a copy of it with something put in, or left out."""
+
+    __slots__ = ("_ends", "_frame", "_numbers", "_places", "whole")
+
+    def __init__(self, items: Sequence[Item], dialect: Dialect, frame: Callable[[Frame], bytes]) -> None:
+        pieces = [b"".join(map(frame, item.frames(dialect))) for item in items]
+        self.whole = b"".join(pieces)
+        self._frame = frame
+        self._numbers = [item.number for item in items]
+        self._ends = [0, *accumulate(map(len, pieces))]
+        self._places: dict[str, list[int]] = {}
+        """Where the items are that leave somebody out, by whom they leave out."""
+        for place, item in enumerate(items):
+            if item.envelope.sender:
+                self._places.setdefault(item.envelope.sender, []).append(place)
+
+    def varied(self, added: Iterable[tuple[int, tuple[Frame, ...]]], without: str) -> bytes:
+        """The same with these frames, each in the place of its number, and without what leaves out this sender."""
+        whole, ends, numbers = self.whole, self._ends, self._numbers
+        cuts = [(ends[bisect(numbers, number)], 0, b"".join(map(self._frame, frames))) for number, frames in added]
+        cuts += [(ends[place], ends[place + 1] - ends[place], b"") for place in self._places.get(without, ())]
+        cuts.sort(key=_start)  # what is added before an item that is left out stays before it
+        varied: list[bytes] = []
+        at = 0
+        for start, skipped, put_in in cuts:
+            varied += (whole[at:start], put_in)
+            at = start + skipped
+        varied.append(whole[at:])
+        return b"".join(varied)
+
+
+def _start(cut: tuple[int, int, bytes]) -> int:
+    return cut[0]
 
 
 class Group:
