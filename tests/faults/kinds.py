@@ -158,12 +158,6 @@ async def node_killed_while_all_come_back(run):
     await node.start()
 
 
-@kind(DURABLE)
-async def all_nodes_killed(run):
-    await asyncio.gather(*(node.kill() for node in run.world.nodes))
-    await asyncio.gather(*(node.start() for node in run.world.nodes))
-
-
 @kind(DISK)
 async def disk_full(run):
     """No file of the node may become any longer than it is."""
@@ -284,6 +278,13 @@ async def redis_restored(run):
     redis.forget()
     shutil.copytree(copy, redis.folder, dirs_exist_ok=True)
     await asyncio.to_thread(redis.start)
+
+
+@kind(LOSS)
+async def all_nodes_killed(run):
+    """Nobody is left who knows who was there."""
+    await asyncio.gather(*(node.kill() for node in run.world.nodes))
+    await asyncio.gather(*(node.start() for node in run.world.nodes))
 
 
 def kinds_for(broker, durable=True):
