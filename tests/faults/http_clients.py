@@ -3,7 +3,8 @@
 import asyncio
 import time
 
-from .clients import AGAIN, Client, Life, Native, Packed, Phoenix, SocketIO, SockJS, decode, encode
+from .clients import AGAIN, Client, Life, decode, encode
+from .socket_clients import Native, Packed, Phoenix, SocketIO, SockJS
 from .wires import Http, open_line
 
 SILENCE = 4.0

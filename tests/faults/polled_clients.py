@@ -5,8 +5,9 @@ Phoenix and SockJS do where no WebSocket gets through; and that of Socket.IO whi
 import asyncio
 import time
 
-from .clients import Phoenix, SocketIO, SockJS, decode
+from .clients import decode
 from .http_clients import KINDS
+from .socket_clients import Phoenix, SocketIO, SockJS
 from .wires import DEADLINE, TEXT, Http, Socket, open_line
 
 HELD = 12.0

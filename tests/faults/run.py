@@ -7,10 +7,11 @@ import time
 from math import inf
 
 from .checker import Promise, check
-from .clients import Native, Packed, decode, encode
+from .clients import decode, encode
 from .http_clients import KINDS
 from .kinds import NETWORK, kinds_for
 from .record import Bound, Heard, Joined, Left, Past, Record, View, position
+from .socket_clients import Native, Packed
 from .wires import Http, open_line
 
 LAST = 60.0

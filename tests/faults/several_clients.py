@@ -3,8 +3,9 @@
 Such a client is a host, which has the line, and a member for each topic; to the run each member is a client.
 """
 
-from .clients import Client, Life, Native, OnSocket, decode, encode
+from .clients import Client, Life, decode, encode
 from .http_clients import OnHttp, OnPages, OnStream, Poll
+from .socket_clients import Native, OnSocket
 
 
 class Host(Life):
