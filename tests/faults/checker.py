@@ -38,6 +38,8 @@ class Promise:
 
     durable: bool = True
     """What was acknowledged outlives every fault of the run, and so do epochs."""
+    late: float = 0.0
+    """Seconds by which a node that was cut off from the others may tell of their members later."""
     reach: float = inf
     """So many of its latest publications a log surely has. Who missed more may be told that they are gone."""
     settle: float = 2.0
@@ -188,12 +190,15 @@ class Checker:
             self._turns(member, topic, turns, stays)
 
     def _turns(self, member, topic, turns, stays):
-        there = set()
+        there, missing = set(), {}
         for turn in turns:
+            self._missing(member, missing, turn.at)
             if turn.state:
                 there = set(turn.joins)
-                self._state(member, topic, turn, stays)
+                missing = {key: missing.get(key, turn.at) for key in self._surely(topic, turn.at, stays) - there}
                 continue
+            for key in turn.joins:
+                missing.pop(key, None)
             for key in turn.joins & there - turn.leaves:
                 self.find("presence", f"{member} was told twice that {key} joined")
             for key in turn.leaves - there:
@@ -205,11 +210,22 @@ class Checker:
                     self.find("presence", f"{member} was told that {key} left, who is still there")
             there = (there - turn.leaves) | turn.joins
 
-    def _state(self, member, topic, turn, stays):
-        for (where, key), mine in stays.items():
-            surely = any(stay.since + self.promise.settle <= turn.at <= stay.until for stay in mine)
-            if where == topic and surely and key not in turn.joins:
-                self.find("presence", f"{member} was told who is there, and {key} was missing")
+        self._missing(member, missing, turns[-1].at if turns and self.promise.late else inf)
+
+    def _surely(self, topic, at, stays):
+        """Who is in this topic at this time, and has been for long enough."""
+        settle = self.promise.settle
+        return {
+            key
+            for (where, key), mine in stays.items()
+            if where == topic and any(stay.since + settle <= at <= stay.until for stay in mine)
+        }
+
+    def _missing(self, member, missing, now):
+        """Those of whom it was not told when it came in, nor soon after."""
+        for key in [key for key, at in missing.items() if at + self.promise.late < now]:
+            del missing[key]
+            self.find("presence", f"{member} was told who is there, and {key} was missing")
 
 
 class Walk:

@@ -169,8 +169,9 @@ class Run:
         self.record.ended = True
         return self.judge()
 
-    def judge(self, settle=2.0):
-        return check(self.record, Promise(self.durable, SHORT // 3 if self.short else inf, settle))
+    def judge(self, settle=2.0, late=0.0):
+        reach = SHORT // 3 if self.short else inf
+        return check(self.record, Promise(self.durable, settle=settle, late=late, reach=reach))
 
     def all_is_heard(self):
         heads = {}

@@ -247,6 +247,17 @@ def test_where_logs_are_short_who_missed_much_may_be_told_so_and_nobody_else():
     assert found(record, Promise(reach=3)) == {"told"}
 
 
+def test_where_nodes_are_cut_off_from_each_other_they_may_tell_of_members_later_but_not_much():
+    record = good()
+    record.here.append(Here(TOPIC, "eve", 1.0))
+    record.turns["c0", TOPIC] = [
+        Turn(30, frozenset({"ada"}), frozenset(), state=True),
+        Turn(33, frozenset({"eve"}), frozenset()),
+    ]
+    assert found(record, Promise(late=3.5)) == set()
+    assert found(record, Promise(late=2.5)) == {"presence"}
+
+
 def test_who_heard_everything_may_go_on_with_the_first_of_a_new_epoch():
     record = good()
     record.invoke("p", 11, TOPIC).invoked = 10.5
