@@ -10,7 +10,7 @@ from hubbub.brokers.memory import MemoryBroker
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
 from hubbub.envelope import Envelope, seal, unseal
-from hubbub.history import Keep
+from hubbub.history import NOWHERE, Keep, Position
 from hubbub.hub import Hub
 from hubbub.limits import Limits
 from hubbub.messages import encode
@@ -428,3 +428,17 @@ async def test_the_last_one_may_leave_while_a_topic_is_being_subscribed_to():
     assert (await office.hub.head("room")).offset == 0
     assert office.hub.topics == {}
     await broker.close()
+
+
+async def test_who_resumes_in_a_new_epoch_hears_nothing_of_the_old_one(office):
+    """What of it was still on the way here came before what a page has shown."""
+    connection, recorder = office.connect(0)
+    await office.hub.hold(connection, "room", "disconnect")
+    told = [("old", 5), ("new", 1), None, ("new", 2), ("new", 3)]
+    for place in told:
+        position = NOWHERE if place is None else Position(*place)
+        office.hub.deliver("room", seal(Envelope(), encode((str(position),))), position)
+    office.hub.flush()
+    office.hub.release(connection, "room", Position("new", 2))
+    office.hub.flush()
+    assert heard(recorder) == ['loud room [":0"]', 'loud room ["new:3"]']

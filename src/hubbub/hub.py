@@ -75,11 +75,14 @@ class Hub:
     def release(self, connection: Connection, name: str, after: Position = NOWHERE) -> None:
         """Give what was held back, except what a log had up to ``after``; from now on it is a member like all."""
         topic = self.topics[name]
-        for item in (*topic.held.pop(connection), *topic.pending):
+        items = (*topic.held.pop(connection), *topic.pending)
+        shown = 0  # so many came before ``after``, those of an earlier life of the log, too
+        for number, item in enumerate(items, 1):
             position = item.publication.position
-            if item.envelope.sender != connection.id and not (
-                position and position.epoch == after.epoch and position.offset <= after.offset
-            ):
+            if position and position.epoch == after.epoch and position.offset <= after.offset:
+                shown = number
+        for number, item in enumerate(items, 1):
+            if item.envelope.sender != connection.id and not (item.publication.position and number <= shown):
                 self.queue(connection, item.frames(connection.protocol.dialect))
         self._admit(connection, topic)
 
