@@ -41,6 +41,7 @@ class Run:
         self.long = 1.5
         """Seconds that a fault takes, about."""
         self.killed = []
+        self.wandering = True
         self.talking = False
         self.work = ()
         self.durable = world.broker != "memory" if durable is None else durable
@@ -98,7 +99,7 @@ class Run:
         while self.talking:
             await asyncio.sleep(self.chance.uniform(0.0, WANDER))
             inside = [client for client in self.clients if client.joined and not client.leaving]
-            wanderers = [client for client in inside if hasattr(client, "step_out")]
+            wanderers = [client for client in inside if self.wandering and hasattr(client, "step_out")]
             if wanderers:
                 self.chance.choice(wanderers).step_out()
 

@@ -105,6 +105,7 @@ async def play(folder, seed, short):
             World(folder / str(number), broker, nodes, seed) as world,
             Run(world, seed, each=4, rate=400.0, window=40, kinds=WAITING, durable=durable) as run,
         ):
+            run.wandering = False  # what is refused is to be the trouble's
             for client in run.clients:
                 client.pad = "-" * PAD.get(trouble, 0)
             await asyncio.sleep(1.5)
