@@ -95,12 +95,39 @@ def answer(clients: Sequence[Client], seconds: float) -> int:
     return beats
 
 
-class FanOut:
-    """The first client publishes, or each of ``speakers``; all receive. At most ``window`` such are on their way.
+class Publishing:
+    """Publications on their way to a crowd. One has arrived when the crowd as a whole has had as many bytes as it makes
+    in all: single clients may be a little ahead of others."""
 
-    A publication has arrived when the crowd as a whole has had as many bytes as it makes: single clients may be a
-    little ahead of others. ``size`` is that of its frame, or the list of its sizes, client by client.
-    """
+    _crowd: Crowd
+    _whole: int
+    _received: int
+
+    def run(self, seconds: float) -> Flow:
+        """Go on for this long. Its messages are deliveries; what is in flight at the end stays so: the next run begins
+        with it."""
+        with _timed() as flow:
+            before = self._received
+            until = time.perf_counter() + seconds
+            self._refill()
+            while time.perf_counter() < until:
+                self._turn(flow.latencies)
+                self._refill()
+            flow.messages = (self._received - before) * len(self._crowd) / self._whole
+        return flow
+
+    def _turn(self, latencies: "array[float]") -> None:
+        """Take what has come."""
+        raise NotImplementedError
+
+    def _refill(self) -> None:
+        """Publish as much as the window has room for."""
+        raise NotImplementedError
+
+
+class FanOut(Publishing):
+    """The first client publishes, or each of ``speakers``; all receive. At most ``window`` such are on their way.
+    ``size`` is that of a publication's frame, or the list of its sizes, client by client."""
 
     def __init__(
         self,
@@ -124,18 +151,6 @@ class FanOut:
         step = max(1, len(crowd) // WATCHED)
         self._watched = {client.counted.fileno(): 0 for client in crowd[::step]}
         self._sizes = {client.counted.fileno(): size for client, size in zip(crowd, sizes, strict=True)}
-
-    def run(self, seconds: float) -> Flow:
-        """Go on for this long. What is in flight at the end stays so: the next run begins with it."""
-        with _timed() as flow:
-            before = self._received
-            until = time.perf_counter() + seconds
-            self._refill()
-            while time.perf_counter() < until:
-                self._turn(flow.latencies)
-                self._refill()
-            flow.messages = (self._received - before) * len(self._crowd) / self._whole
-        return flow
 
     def drain(self) -> None:
         """Wait until all that was published has arrived, and not a byte more."""
@@ -175,11 +190,9 @@ class FanOut:
                     raise Mismatch("the server does not read what is published")
 
 
-class Chat:
+class Chat(Publishing):
     """All take turns to publish, and each publication is acknowledged to who said it. ``window`` are on their way.
-
-    One has arrived when the crowd as a whole has had as many bytes as it makes, of both kinds of frames.
-    """
+    ``sizes`` are those of a publication's frame and of an acknowledgement's."""
 
     def __init__(self, crowd: Crowd, payload: str, sizes: tuple[int, int], window: int) -> None:
         assert crowd.wire.chat is not None
@@ -193,18 +206,6 @@ class Chat:
         self._received = 0
         self._sent: deque[float] = deque()
         self._arrived = 0
-
-    def run(self, seconds: float) -> Flow:
-        """Go on for this long. Its messages are deliveries; what is in flight at the end stays so."""
-        with _timed() as flow:
-            before = self._received
-            until = time.perf_counter() + seconds
-            self._refill()
-            while time.perf_counter() < until:
-                self._turn(flow.latencies)
-                self._refill()
-            flow.messages = (self._received - before) * len(self._crowd) / self._whole
-        return flow
 
     def drain(self) -> None:
         """Wait until all that was published has arrived, and not a byte more."""

@@ -295,6 +295,52 @@ async def test_nothing_is_kept_of_a_client_that_is_gone(serve, lane):
     assert len(app.reception.introductions) == 0
 
 
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan")])
+async def test_a_pass_for_ever_is_the_operators_to_mend_and_lets_nobody_in(serve, lane, seconds, caplog):
+    app = App()
+    app.channel("room:{room}")(Channel)
+
+    @app.authenticate
+    async def who(handshake):
+        return Pass("Ada", seconds)
+
+    async with talking(serve(app, lane=lane)) as ask:
+        for _ in range(2):
+            assert (await ask(JOIN))["error"]["code"] == "internal"
+    told = [str(record.exc_info[1]) for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(told) == 2
+    assert all("for good is the identity alone" in reason for reason in told)
+
+
+async def test_a_client_that_leaves_while_it_is_asked_about_is_known_to_its_last_hook(serve, lane):
+    app, asked, opened, known = App(), threading.Event(), threading.Event(), []
+    seen = threading.Event()
+
+    @app.authenticate
+    def who(handshake):
+        asked.set()
+        assert opened.wait(LOOK)
+        return Pass("Ada", 600)
+
+    @app.channel("room:{room}")
+    class Room(Channel):
+        async def join(self):
+            known.append(self.connection.identity)
+            seen.set()
+
+    async with talking(serve(app, lane=lane)) as ask:
+        await ask.line.send(json.dumps(JOIN))
+        assert await asyncio.to_thread(asked.wait, LOOK)
+        (connection,) = app.reception.connections.values()
+    async with asyncio.timeout(LOOK):
+        while not connection.ended:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    opened.set()
+    assert await asyncio.to_thread(seen.wait, LOOK)
+    assert known == ["Ada"]
+    assert len(app.reception.introductions) == 0
+
+
 async def test_the_identity_ends_on_every_line(serve, lane):
     app = application([])
     url = serve(app, lane=lane)

@@ -19,7 +19,7 @@ from hubbub.envelope import PLAIN, Envelope, seal, unseal
 from hubbub.errors import Missed
 from hubbub.history import NOWHERE, Keep, Page, Position
 from hubbub.messages import Frame, Publication, event_and_payload
-from hubbub.topics import Item, Joined, Topic, Write
+from hubbub.topics import Item, Joined, Topic, Write, pieces_of
 
 Part = tuple[int, tuple[Frame, ...], Topic | None, Item | None]
 """Frames for one connection: their place among all calls, and of which publication they are, if of one."""
@@ -275,7 +275,7 @@ class Hub:
                     self._write_all([write for member, write in wires.items() if member not in special], joined.whole)
                     self._write_varied(varied, joined, direct)
                 elif wires:
-                    self._write_all(list(wires.values()), Joined(items, dialect, frame).whole)
+                    self._write_all(list(wires.values()), b"".join(pieces_of(items, dialect, frame)))
             if group.others:
                 parts: list[Part] = [(item.number, item.frames(dialect), topic, item) for item in items]
                 for connection in list(group.others):

@@ -20,6 +20,7 @@ Rules:
 
 import asyncio
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -73,10 +74,16 @@ class Handshake(msgspec.Struct, frozen=True):
 
 
 class Pass(msgspec.Struct, frozen=True):
-    """``identity``, for so many ``seconds``: then the hook is asked again."""
+    """``identity``, for so many ``seconds``: then the hook is asked again.
+
+    Raises UsageError for a time that is no time."""
 
     identity: Any
     seconds: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.seconds):
+            raise UsageError(f"a Pass is for so many seconds, not {self.seconds}: for good is the identity alone")
 
 
 Hook = Callable[[Handshake], Any]
@@ -167,9 +174,7 @@ class _Introduction:
     async def _make(self, handshake: Handshake) -> None:
         try:
             self._take(await self._all.ask(handshake), handshake)
-        except HubbubError as error:
-            if isinstance(error, UsageError):
-                self._all.complain(error)
+        except HubbubError:
             raise
         except Exception as error:
             self._all.complain(error)
@@ -178,16 +183,15 @@ class _Introduction:
             self._asking = None
 
     def _take(self, found: Any, handshake: Handshake) -> None:
-        if self._connection.ended:
-            return
         self.known, self._failing = True, 0.0
-        if isinstance(found, Pass):
-            self._connection.identity = found.identity
-            self._handshake = handshake
-            self._all.watch(self, found.seconds)
-        else:
+        if not isinstance(found, Pass):
             self._connection.identity = found
             self._all.forget(self._connection)
+            return
+        self._connection.identity = found.identity
+        self._handshake = handshake
+        if not self._connection.ended:
+            self._all.watch(self, found.seconds)
 
     def tick(self, now: float) -> None:
         """The pass has run out."""

@@ -32,6 +32,11 @@ class Item:
         return frames
 
 
+def pieces_of(items: Iterable[Item], dialect: Dialect, frame: Callable[[Frame], bytes]) -> list[bytes]:
+    """What a wire of this dialect takes of each."""
+    return [b"".join(map(frame, item.frames(dialect))) for item in items]
+
+
 class Joined:
     """What everyone of one dialect hears of a topic in one tick, in one piece: the frames of its items, side by side.
     Who hears nearly the same gets a copy of it with something put in, or left out."""
@@ -39,7 +44,7 @@ class Joined:
     __slots__ = ("_ends", "_frame", "_numbers", "_places", "whole")
 
     def __init__(self, items: Sequence[Item], dialect: Dialect, frame: Callable[[Frame], bytes]) -> None:
-        pieces = [b"".join(map(frame, item.frames(dialect))) for item in items]
+        pieces = pieces_of(items, dialect, frame)
         self.whole = b"".join(pieces)
         self._frame = frame
         self._numbers = [item.number for item in items]

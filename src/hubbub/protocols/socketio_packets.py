@@ -156,8 +156,6 @@ class TextPackets(Packets):
         if head is None or not isinstance(data, str):
             raise ProtocolError("unknown packet type")
         digit, attachments, namespace, id = head.groups()
-        if digit == "2" and attachments is None:
-            return Packet(EVENT, namespace or "/", None if id is None else int(id), _payload(EVENT, data[head.end() :]))
         type = int(digit)
         if (attachments is not None) != (type >= BINARY_EVENT) or (id is not None and type < EVENT):
             raise ProtocolError("illegal attachments, or an id where none belongs")

@@ -103,8 +103,7 @@ async def _websocket(host: Host, door: Door, request: Request, receive: Receive,
     except (Conflict, ProtocolError) as error:
         carrier.close([], 1008, error.reason)
     try:
-        await send(accept)
-        carrier.begin()
+        await carrier.accept(accept)
         while not carrier.over and (message := await _next(carrier, receive)) is not None:
             data = message.get("text")
             if data is None:
@@ -116,8 +115,6 @@ async def _websocket(host: Host, door: Door, request: Request, receive: Receive,
                     connection.receive(data, "socket", loop.time())
                 except ProtocolError:
                     pass  # the connection has ended by it, and the carrier says so
-    except OSError:
-        pass  # the client went before it was accepted
     finally:
         connection.detach(carrier, loop.time())
         await carrier.finish()
@@ -142,18 +139,18 @@ class _Socket(carriers.Queue):
         self._busy = True  # until the client is accepted
         self._writer: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """The client is accepted: what has waited may go."""
+    async def accept(self, message: dict[str, Any]) -> None:
+        """Let the client in, with all that has waited for that."""
+        try:
+            await self._send(message)
+        except Exception:  # each server has its own for a client that is gone: receive() says so too
+            self.over = True
         self._busy = False
         self._go()
 
     def write(self, frames: list[Frame]) -> None:
         super().write(frames)
         self._go()
-
-    def close(self, frames: list[Frame], code: int, reason: str) -> None:
-        self.closing = (code, reason)
-        super().close(frames, code, reason)
 
     async def finish(self) -> None:
         """Have the last words sent, within a few seconds; without last words, end at once."""
@@ -179,7 +176,7 @@ class _Socket(carriers.Queue):
                 self.over = True
                 code, reason = self.closing
                 await self._send({"type": "websocket.close", "code": code, "reason": short(reason)})
-        except Exception:  # each server has its own for a client that is gone: receive() says so too
+        except Exception:  # as above
             self.over = True
         finally:
             self._busy = False

@@ -136,7 +136,7 @@ class Post:
 
 
 class Queue:
-    """A line that goes on. Its frames wait in a queue that one task empties, as fast as the server takes them."""
+    """A line that goes on. Its frames wait until the server takes them, and its ``size`` says when it has enough."""
 
     once = False
     wire: Callable[[bytes], None] | None = None
@@ -149,7 +149,6 @@ class Queue:
         self.waiting: deque[Frame] = deque()
         self.size = 0
         self.closing: tuple[int, str] | None = None
-        self._wake = asyncio.Event()
         self.reading = asyncio.Event()
         """Set while more may be read of what the client sends."""
         self.reading.set()
@@ -157,15 +156,14 @@ class Queue:
     def write(self, frames: list[Frame]) -> None:
         self.waiting.extend(frames)
         self.size += sum(map(len, frames))
-        self._wake.set()
         if not self.full and self.size > PENDING:
             self.full = True
             loop = asyncio.get_running_loop()
             loop.call_soon(self.connection.flowing, self, loop.time())
 
     def close(self, frames: list[Frame], code: int, reason: str) -> None:
-        self.write(frames)
         self.closing = (code, reason)
+        self.write(frames)
         self.reading.set()
 
     def hold(self, on: bool) -> None:
@@ -173,23 +171,6 @@ class Queue:
             self.reading.clear()
         else:
             self.reading.set()
-
-    async def next(self) -> Frame | None:
-        """The next frame to write, when there is one; None when the line is to be closed."""
-        while not self.waiting:
-            if self.closing is not None:
-                return None
-            self._wake.clear()
-            await self._wake.wait()
-        return self.waiting.popleft()
-
-    def rest(self) -> list[Frame]:
-        """What else there is to write, if it is more than fits into one piece the beginning of that."""
-        taken, size = [], 0
-        while self.waiting and size < PENDING:
-            taken.append(self.waiting.popleft())
-            size += len(taken[-1])
-        return taken
 
     def sent(self, *frames: Frame) -> None:
         """The server took these."""

@@ -11,7 +11,7 @@ from hubbub.connection import Connection
 from hubbub.errors import Conflict, HubbubError, TimedOut, TooBig, WrongMethod
 from hubbub.messages import Frame
 from hubbub.protocols.base import Request, Response
-from hubbub.servers.carriers import Host, Poll, Post, Queue, admit, check_origin
+from hubbub.servers.carriers import PENDING, Host, Poll, Post, Queue, admit, check_origin
 from hubbub.servers.routes import Door
 
 SLOWEST = 15.0
@@ -82,7 +82,7 @@ async def stream(host: Host, door: Door, incoming: Incoming) -> None:
     """Answer for as long as both sides want it."""
     loop, request = asyncio.get_running_loop(), incoming.request
     connection = admit(host, door, request)
-    carrier = Queue(connection, "stream")
+    carrier = _Stream(connection)
     await _attach(connection, carrier, request)
     writer = asyncio.ensure_future(_write(connection, carrier, incoming))
     try:
@@ -107,7 +107,36 @@ async def _attach(connection: Connection, carrier: Poll | Queue, request: Reques
         connection.attach(carrier, loop.time(), request)
 
 
-async def _write(connection: Connection, carrier: Queue, incoming: Incoming) -> None:
+class _Stream(Queue):
+    """A response that goes on. One task empties it, as fast as the server takes it."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, "stream")
+        self._wake = asyncio.Event()
+
+    def write(self, frames: list[Frame]) -> None:
+        super().write(frames)
+        self._wake.set()
+
+    async def next(self) -> Frame | None:
+        """The next frame to write, when there is one; None when the line is to be closed."""
+        while not self.waiting:
+            if self.closing is not None:
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+        return self.waiting.popleft()
+
+    def rest(self) -> list[Frame]:
+        """What else there is to write, if it is more than fits into one piece the beginning of that."""
+        taken, size = [], 0
+        while self.waiting and size < PENDING:
+            taken.append(self.waiting.popleft())
+            size += len(taken[-1])
+        return taken
+
+
+async def _write(connection: Connection, carrier: _Stream, incoming: Incoming) -> None:
     """The first piece by itself, with which the response begins; from then on what comes together leaves together."""
     begun = False
     try:
