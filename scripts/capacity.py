@@ -30,17 +30,17 @@ class Plan:
     busy: Annotated[float, "share of a core that may be used in ordinary times"] = 0.5
     full: Annotated[float, "share of the memory that may be used in ordinary times"] = 0.6
 
-    kib_server: Annotated[float, "KiB of the process, one idle connection: idle"] = 4.1
+    kib_server: Annotated[float, "KiB of the process, one idle connection: idle"] = 4.0
     kib_kernel: Annotated[float, "KiB of the kernel, one idle socket with empty buffers"] = 3.1
     kib_tls: Annotated[float, "KiB more with TLS; 0 where a proxy ends it"] = 0.0
     us_delivery: Annotated[float, "us of CPU, one delivery, publications come one by one: fanout"] = 3.1
     us_message: Annotated[float, "us of CPU, one message from a client, answered: echo"] = 20.0
-    us_beat: Annotated[float, "us of CPU a second, one idle connection: heartbeat"] = 1.5
-    us_resume: Annotated[float, "us of CPU, one client that comes back for what it missed: storm"] = 390.0
-    us_publish: Annotated[float, "us of CPU, one publication to Redis, here: durable"] = 20.0
-    us_heard: Annotated[float, "us of CPU, one publication from Redis, on each node with an audience: durable"] = 5.0
-    us_broker: Annotated[float, "us of CPU, one publication, of Redis: durable"] = 20.0
-    us_relay: Annotated[float, "us of CPU, one publication to one more node, of Redis: durable"] = 3.0
+    us_beat: Annotated[float, "us of CPU a second, one idle connection: heartbeat"] = 1.4
+    us_resume: Annotated[float, "us of CPU, one client that comes back for what it missed: storm"] = 355.0
+    us_publish: Annotated[float, "us of CPU, one publication to Redis, here: durable"] = 27.0
+    us_heard: Annotated[float, "us of CPU, one publication from Redis, on each node with an audience: durable"] = 5.7
+    us_broker: Annotated[float, "us of CPU, one publication, of Redis: durable"] = 23.0
+    us_relay: Annotated[float, "us of CPU, one publication to one more node, of Redis: durable"] = 0.2
 
 
 @dataclass(frozen=True)
