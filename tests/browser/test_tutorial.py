@@ -13,13 +13,20 @@ def url(serve):
     return serve("tutorial").url
 
 
+async def enter(visit, url, **options):
+    """A tab that hears what is said from now on: the tutorial's chat keeps nothing for who comes later."""
+    page = await visit(url, **options)
+    await page.wait_for_function("socket.connected")
+    return page
+
+
 async def say(page, text):
     await page.get_by_role("textbox", name="Message").fill(text)
     await page.get_by_role("button", name="Send").click()
 
 
 async def test_what_one_tab_says_both_read_in_one_order(url, visit):
-    one, other = await visit(url), await visit(url)
+    one, other = await enter(visit, url), await enter(visit, url)
     await expect(one.get_by_role("log", name="Messages")).to_be_empty()
     said = []
     for number in range(5):
@@ -32,7 +39,7 @@ async def test_what_one_tab_says_both_read_in_one_order(url, visit):
 
 
 async def test_markup_stays_text(url, visit):
-    page = await visit(url)
+    page = await enter(visit, url)
     await say(page, HOSTILE)
     await expect(page.get_by_role("listitem")).to_have_text([HOSTILE])
     assert await page.locator("img").count() == 0
@@ -40,14 +47,14 @@ async def test_markup_stays_text(url, visit):
 
 
 async def test_nothing_is_sent_for_nothing(url, visit):
-    page = await visit(url)
+    page = await enter(visit, url)
     await say(page, "")
     await say(page, "something")
     await expect(page.get_by_role("listitem")).to_have_text(["something"])
 
 
 async def test_it_works_on_a_phone(url, visit):
-    page = await visit(url, viewport={"width": 360, "height": 640})
+    page = await enter(visit, url, viewport={"width": 360, "height": 640})
     await say(page, "word" * 100)
     await expect(page.get_by_role("listitem")).to_have_count(1)
     assert await page.evaluate("document.documentElement.scrollWidth") == 360
