@@ -10,6 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from hubbub import App, Channel, Keep, on
+from hubbub.errors import BrokerError
 from tests.conftest import LANES, running
 
 
@@ -80,6 +81,20 @@ async def test_a_handler_that_never_ends_does_not_hold_it_up(lane):
             drained = draining(app, 0.1)
             assert (await until(socket, lambda told: "bye" in told))["bye"]["come_back"] is True
             await drained
+
+
+async def test_a_broker_that_does_not_answer_does_not_hold_it_up(redis_server):
+    app = App(broker=redis_server.url)
+    app.channel("room")(type("Room", (Room,), {}))
+    with running(app, drain_timeout=1.0) as url:
+        async with member(url):
+            redis_server.pause()
+            said = asyncio.create_task(asyncio.to_thread(app.publish, "room", "said"))
+            await asyncio.sleep(0)
+            begun = time.monotonic()
+    with pytest.raises(BrokerError, match="not running"):
+        await said
+    assert time.monotonic() - begun < 4, "Redis would have been given 15 seconds"
 
 
 @pytest.mark.parametrize("lane", LANES)

@@ -65,6 +65,9 @@ class App:
     ``protocols``: which to speak, by name; all that stand in ``hubbub.protocols`` unless told otherwise.
     """
 
+    patience = 10.0
+    """Seconds that stopping may take."""
+
     def __init__(
         self,
         *,
@@ -87,6 +90,8 @@ class App:
         self._background = Background()
         self._starting: asyncio.Lock | None = None
         self._started = False
+        self._until: float | None = None
+        """When stopping has to be over, once it has begun."""
         self._loop: asyncio.AbstractEventLoop
         self._workers: Workers
         self.hub: Hub
@@ -224,23 +229,28 @@ class App:
             reception.attendance = self.attendance = Attendance(self, reception.hook)
             await self.nodes.start()
             await self.attendance.start()
-            self._started = True
+            self._started, self._until = True, None
             self._background.start(self.complain)
 
     async def close(self) -> None:
-        """Tell every client to come back later, finish what runs, and stop."""
+        """Tell every client to come back later, finish what runs, and stop: all within ``patience``, counted from the
+        beginning of ``drain`` if that came first. What is not done by then is given up."""
         if not self._started:
             return
         await self.drain(0.0)
-        await self._background.close(self.complain)
+        await self._background.close(self.complain, self._left())
         if self.eager.running:
-            _, late = await asyncio.wait(self.eager.running, timeout=5.0)
+            _, late = await asyncio.wait(self.eager.running, timeout=self._left() / 2)
             for task in late:
                 task.cancel()
         self.eager.close()
         self.deadlines.close()
         self.nodes.close()
-        await self.hub.broker.close()
+        try:
+            async with asyncio.timeout(self._left()):
+                await self.hub.broker.close()
+        except TimeoutError:
+            log.warning("the broker did not end in time")
         self._workers.close()
         self._started = False
         self._starting = None
@@ -249,10 +259,15 @@ class App:
         """Let nobody in any more, and tell every client to come back: spread over ``seconds`` at the most, each when
         what it asked for is done."""
         if self._started:
+            self._until = self._until or self._loop.time() + self.patience
             self.reception.closed = True
             self.attendance.goodbye()
             await drain(self.reception.connections, seconds)
             self.hub.flush()
+
+    def _left(self) -> float:
+        """Seconds until stopping has to be over; a moment at least, for what needs no more."""
+        return max(0.5, (self._until or 0.0) - self._loop.time())
 
     @asynccontextmanager
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:

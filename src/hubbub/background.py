@@ -39,12 +39,12 @@ class Background:
         loop = asyncio.get_running_loop()
         self._running = {loop.create_task(_run(function, complain)): function for function in self._functions}
 
-    async def close(self, complain: Complain) -> None:
-        """Cancel what runs, and wait until it has ended, within ``PATIENCE``."""
+    async def close(self, complain: Complain, seconds: float) -> None:
+        """Cancel what runs, and wait until it has ended, for ``seconds`` and ``PATIENCE`` at the most."""
         for task in self._running:
             task.cancel()
         if self._running:
-            _, late = await asyncio.wait(self._running, timeout=PATIENCE)
+            _, late = await asyncio.wait(self._running, timeout=min(seconds, PATIENCE))
             for task in late:
                 name = _name(self._running[task])
                 complain(f"the background task {name} does not end", TimeoutError("it was cancelled, and went on"))

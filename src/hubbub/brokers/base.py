@@ -46,7 +46,8 @@ class Broker:
         raise NotImplementedError
 
     async def close(self) -> None:
-        """Finish what was begun, and end. What was published before is in the log afterwards."""
+        """Finish what was begun, and end. What was published before is in the log afterwards. When this is cancelled,
+        end all the same: what is not done then is refused."""
         raise NotImplementedError
 
     async def subscribe(self, topic: str) -> None:

@@ -88,18 +88,19 @@ class RedisBroker(Broker):
         if not self._running:
             return
         self._running = False
-        await self._writer.close()
         try:
+            await self._writer.close()
             await self._listener.catch_up()
             await self._ears.filled()
         except BrokerError:
             pass  # the line is broken: the other nodes have it all, and nobody here is left
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
-        self._ears.close()
-        await self._listener.close()
-        await self._reader.close()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
+            self._ears.close()
+            await self._listener.close()
+            await self._reader.cut()
 
     async def subscribe(self, topic: str) -> None:
         self._check_running()

@@ -5,6 +5,7 @@ node says when a slot has moved; when one cannot be reached, another is asked wh
 the one goes to the other, in its order.
 """
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -66,8 +67,10 @@ class ClusterLines:
             line.expire()
 
     async def close(self) -> None:
-        for line in list(self._lines.values()):
-            await line.close()
+        await asyncio.gather(*[line.close() for line in self._lines.values()], return_exceptions=True)
+
+    async def cut(self) -> None:
+        await asyncio.gather(*[line.cut() for line in self._lines.values()], return_exceptions=True)
 
     def _line(self, address: Address) -> Line:
         line = self._lines.get(address)

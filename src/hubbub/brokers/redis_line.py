@@ -116,10 +116,17 @@ class Line:
             self._wake.set()
 
     async def close(self) -> None:
-        """Do what was asked for, as far as patience goes, and end."""
+        """Do what was asked for, as far as patience goes, and end: at once, where this is cancelled."""
         self._closing = True
         self._wake.set()
-        await asyncio.wait([self._task], timeout=2 * PATIENCE)
+        try:
+            await asyncio.wait([self._task], timeout=2 * PATIENCE)
+        finally:
+            await self.cut()
+
+    async def cut(self) -> None:
+        """End, and refuse what waits."""
+        self._closing = True
         self._task.cancel()
         await asyncio.wait([self._task])
         self._refuse(self._loop.time() + 2 * PATIENCE, "the broker is not running")

@@ -34,6 +34,8 @@ class Host(Protocol):
     files: Files
     fallback: Callable[..., Awaitable[None]] | None
     secret: str | None
+    patience: float
+    """Seconds that stopping may take."""
 
     async def start(self) -> None:
         """Start, if it has not started."""

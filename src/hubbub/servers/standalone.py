@@ -84,6 +84,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._patience = patience
         self._app = app
+        app.patience = patience
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
