@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+import time
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -19,7 +20,7 @@ from bench.install import install
 from bench.machine import describe
 from bench.mixed import MIXED
 from bench.processes import Failed, make_room
-from bench.report import grids, middle, save
+from bench.report import Record, grids, load, middle, save, save_summary, summaries
 from bench.roster import Peer
 from bench.scale import SCALE
 from bench.scenario import Figures, Scenario
@@ -38,25 +39,54 @@ def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # however we end, the server we started ends too
     chosen = [SCENARIOS[name] for name in options.what or SCENARIOS]
+    complete = True if options.redraw else _run(chosen, options)
+    if options.redraw:
+        for scenario in chosen:
+            if record := load(scenario):
+                save(scenario, record)
+    if not options.peer:
+        tables = summaries(SCENARIOS.values())
+        for grid in tables:
+            grid.show(console)
+        console.print(f"Saved {save_summary(tables)}")
+    return 0 if complete else 1
+
+
+def _run(chosen: Sequence[Scenario], options: argparse.Namespace) -> bool:
+    """Whether all of it could be measured."""
     peers = {peer.name: peer for scenario in chosen for peer in scenario.peers if _is_wanted(peer, options.peer)}
     console.print(f"Fetching what {len(peers)} peers need ...")
     missing = install(sorted({need for peer in peers.values() for need in peer.needs}))
     for need, reason in missing.items():
         console.print(f"Without {need}: {reason}")
-    about = describe() | {"runs": f"{options.runs} of {options.seconds:g} s each, the median"}
+    about = describe() | {"runs": f"{options.runs} of {options.seconds:g} s, the median"}
     for name, fact in about.items():
         console.print(f"  {name}: {fact}")
+    if not options.peer:
+        console.print(_estimate(chosen, options.runs))
     make_room()
     complete = not missing
     for scenario in chosen:
         able = [peer for peer in scenario.peers if peer.name in peers and not missing.keys() & peer.needs]
+        began = time.monotonic()
         results = _measure(scenario, able, options.runs, options.seconds)
         complete &= len(results) == len(able)
         for grid in grids(scenario, results):
             grid.show(console)
         if not options.peer:
-            console.print("Saved", *(str(path) for path in save(scenario, results, about)))
-    return 0 if complete else 1
+            record = Record(scenario.name, about, round((time.monotonic() - began) / options.runs, 1), results)
+            console.print("Saved", *(str(path) for path in save(scenario, record)))
+    return complete
+
+
+def _estimate(chosen: Sequence[Scenario], runs: int) -> str:
+    """How long it will take, by how long it took."""
+    took = {scenario.name: record.seconds for scenario in chosen if (record := load(scenario))}
+    each = ", ".join(f"{name} {seconds * runs / 60:.0f}" for name, seconds in took.items())
+    new = ", ".join(scenario.name for scenario in chosen if scenario.name not in took)
+    return f"This will take some {sum(took.values()) * runs / 60:.0f} minutes, by the last run: {each}" + (
+        f"; and nobody knows about {new}" if new else ""
+    )
 
 
 def _measure(scenario: Scenario, peers: Sequence[Peer], runs: int, seconds: float) -> dict[str, dict[str, Figures]]:
@@ -66,12 +96,14 @@ def _measure(scenario: Scenario, peers: Sequence[Peer], runs: int, seconds: floa
         for peer in peers:
             if peer.name in failed:
                 continue
-            console.print(f"{scenario.name} {run + 1}/{runs}: {peer.name}")
+            began = time.monotonic()
             try:
                 done.setdefault(peer.name, []).append(scenario.measure(peer, seconds))
             except (Failed, Mismatch, OSError) as error:
-                console.print(f"  failed: {error}", markup=False)
+                console.print(f"{scenario.name} {run + 1}/{runs}: {peer.name} failed: {error}", markup=False)
                 failed.add(peer.name)
+            else:
+                console.print(f"{scenario.name} {run + 1}/{runs}: {peer.name}, {time.monotonic() - began:.1f} s")
     return {name: middle(rounds) for name, rounds in done.items() if name not in failed}
 
 
@@ -88,6 +120,7 @@ def _options() -> argparse.Namespace:
     argument(
         "--peer", action="append", default=[], metavar="PART", help="only these, by a part of their name; saves nothing"
     )
+    argument("--redraw", action="store_true", help="measure nothing: make pages and pictures anew of what was measured")
     return parser.parse_args()
 
 

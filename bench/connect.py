@@ -1,12 +1,10 @@
 """Connect: what a handshake and a join cost. Each client comes as it would by itself, opens, joins and stays."""
 
-import time
-
 from bench.claims import versus
 from bench.crowd import crowd
 from bench.processes import Server
 from bench.roster import HUBBUB, PEERS, PYTHON_SOCKETIO, SENDS, SOCKETIO_NODE, Peer
-from bench.scenario import Figures, Scenario
+from bench.scenario import Figures, Scenario, account, shares
 
 FIRST, ALL = 500, 3_000
 """The first clients make a server load and compile what it needs; what the rest take is what counts."""
@@ -17,12 +15,12 @@ _CASE = f"{ALL - FIRST:,} clients"
 def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
     with Server(peer.start("fanout")) as server, crowd(server.port, peer.wire) as clients:
         clients.grow(FIRST)
-        began, used, own = time.perf_counter(), server.cpu(), time.process_time()
-        clients.grow(ALL)
-        span, cpu, load = time.perf_counter() - began, server.cpu() - used, time.process_time() - own
+        with account(server) as done:
+            clients.grow(ALL)
+        memory = server.memory() / (1 << 20)
     count = ALL - FIRST
     return {
-        _CASE: {"cpu": cpu / count * 1e6, "rate": count / span, "server": cpu / span, "load": load / span},
+        _CASE: {"cpu": done.used / count * 1e6, "rate": count / done.span, "resident": memory, **shares([done])},
     }
 
 

@@ -20,8 +20,9 @@ from itertools import cycle
 from bench.claims import Cell, Claim
 from bench.install import redis_binary
 from bench.processes import Failed, Server
-from bench.roster import HUBBUB_RUN, NATIVE, PAYLOAD, Peer
-from bench.scenario import Figures, Scenario
+from bench.roster import HUBBUB_RUN, PAYLOAD, Peer
+from bench.scenario import Figures, Scenario, percentiles
+from bench.wires import NATIVE
 from hubbub import brokers
 from hubbub.brokers.base import Broker
 from hubbub.history import Keep, Position
@@ -89,13 +90,11 @@ async def _run(url: str, seconds: float) -> Figures:
         await asyncio.gather(*(_publish(broker, topics, began + span, latencies) for _ in range(PUBLISHERS)))
         took, used = time.perf_counter() - began, time.process_time() - cpu
     await broker.close()
-    latencies.sort()
     return {
         "cpu": used / len(latencies) * 1e6,
         "rate": len(latencies) / took,
         "span": 30_000 * took / len(latencies),
-        "p50": latencies[len(latencies) // 2] * 1e3,
-        "p99": latencies[len(latencies) * 99 // 100] * 1e3,
+        **percentiles(latencies),
         "server": used / took,
         "load": 0.0,
     }

@@ -1,13 +1,11 @@
 """Heartbeat: what 10,000 connections take that say nothing but that they live."""
 
-import time
-
 from bench.claims import Cell, Claim
 from bench.crowd import crowd
 from bench.load import answer
 from bench.processes import Server
 from bench.roster import HUBBUB, HUBBUB_NATIVE, SOCKETIO_NODE, Peer
-from bench.scenario import Figures, Scenario
+from bench.scenario import Figures, Scenario, account, shares
 
 CONNECTIONS = 10_000
 INTERVAL = 25
@@ -22,14 +20,11 @@ def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
             clients.grow(len(clients) + CONNECTIONS // 20)
             answer(clients, 0.1)
         answer(clients, INTERVAL)  # so that each has had its first
-        began, cpu, own = time.perf_counter(), server.cpu(), time.process_time()
-        beats = answer(clients, INTERVAL)
-        span, used, load = time.perf_counter() - began, server.cpu() - cpu, time.process_time() - own
-    return {
-        _CASE: {
-            "cpu": used / span / CONNECTIONS * 1e6, "rate": beats / span, "server": used / span, "load": load / span,
-        },
-    }  # fmt: skip
+        with account(server) as done:
+            beats = answer(clients, INTERVAL)
+        memory = server.memory() / (1 << 20)
+    cpu = done.used / done.span / CONNECTIONS * 1e6
+    return {_CASE: {"cpu": cpu, "rate": beats / done.span, "resident": memory, **shares([done])}}
 
 
 OURS = (HUBBUB, HUBBUB_NATIVE)

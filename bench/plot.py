@@ -1,15 +1,18 @@
 """Results as pictures: SVG that can be read on white and on black."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from bench.claims import Results
-from bench.scenario import COLUMNS, Scenario
+from bench.claims import Figures, Results
+from bench.scenario import COLUMNS, Curve, Scenario
 
 INK, OURS, THEIRS = "#808080", "#0f9d78", "#8a93a6"
+WIDTH, CURVE = 7.5, 3.6
+"""Inches: of a picture, and how high a curve is in it."""
 
 mpl.use("svg")
 mpl.rcParams |= {
@@ -28,30 +31,35 @@ mpl.rcParams |= {
 
 
 def draw(scenario: Scenario, results: Results, file: Path) -> None:
-    """A curve for each peer where the cases are sizes, and otherwise bars for each case."""
-    if scenario.sizes:
-        _curves(scenario, results)
-    else:
-        _bars(scenario, results)
+    """The curves one below the other, and below them bars for each case that is in none."""
+    curves = [curve for curve in scenario.curves if any(_points(figures, curve) for figures in results.values())]
+    drawn = {case for curve in curves for case in curve.points}
+    cases = [case for case in cases_of(results) if case not in drawn]
+    heights = [CURVE] * len(curves) + [0.26 * len(results) + 0.75] * len(cases)
+    figure, places = plt.subplots(
+        len(heights), figsize=(WIDTH, sum(heights)), squeeze=False, gridspec_kw={"height_ratios": heights}
+    )
+    for curve, place in zip(curves, places.flat, strict=False):
+        _curve(place, curve, results)
+    for case, place in zip(cases, places.flat[len(curves) :], strict=True):
+        _bars(place, scenario, results, case)
+    figure.suptitle(f"{scenario.title}: {heading(scenario)}", x=0.02, ha="left", fontweight="bold")
+    figure.tight_layout()
     plt.savefig(file, transparent=True, bbox_inches="tight", metadata={"Date": None})
     plt.close()
 
 
-def _label(scenario: Scenario) -> str:
-    return f"{COLUMNS[scenario.figure][0]} per {scenario.unit}"
+def cases_of(results: Results) -> Sequence[str]:
+    """All that was measured of anybody, in order."""
+    return list(dict.fromkeys(case for figures in results.values() for case in figures))
 
 
-def _bars(scenario: Scenario, results: Results) -> None:
-    cases = list(dict.fromkeys(case for figures in results.values() for case in figures))
-    height = 0.26 * len(results) + 0.75
-    figure, places = plt.subplots(len(cases), figsize=(7.5, height * len(cases)), squeeze=False)
-    for place, case in zip(places.flat, cases, strict=True):
-        _bar(place, scenario, results, case)
-    figure.suptitle(f"{scenario.title}: {_label(scenario)}", x=0.02, ha="left", fontweight="bold")
-    figure.tight_layout()
+def heading(scenario: Scenario) -> str:
+    """What is compared in this scenario."""
+    return COLUMNS[scenario.figure][0] + (f" per {scenario.unit}" if scenario.figure == "cpu" else "")
 
 
-def _bar(place: Axes, scenario: Scenario, results: Results, case: str) -> None:
+def _bars(place: Axes, scenario: Scenario, results: Results, case: str) -> None:
     rows = [(peer, figures[case][scenario.figure]) for peer, figures in results.items() if case in figures][::-1]
     names, values = [peer for peer, _ in rows], [value for _, value in rows]
     bars = place.barh(names, values, color=[OURS if name.startswith("hubbub") else THEIRS for name in names])
@@ -62,15 +70,21 @@ def _bar(place: Axes, scenario: Scenario, results: Results, case: str) -> None:
     place.margins(x=0.12)
 
 
-def _curves(scenario: Scenario, results: Results) -> None:
-    _, place = plt.subplots(figsize=(7.5, 4))
+def _curve(place: Axes, curve: Curve, results: Results) -> None:
     for peer, figures in results.items():
-        points = [(size, figures[case][scenario.figure]) for case, size in scenario.sizes.items() if case in figures]
-        ours = peer.startswith("hubbub")
-        (line,) = place.plot(*zip(*points, strict=True), "o-" if ours else "s--", markersize=4)
-        place.annotate(f" {peer}", points[-1], color=line.get_color(), va="center")
+        if points := _points(figures, curve):
+            mark = "o-" if peer.startswith("hubbub") else "s--"
+            place.plot(*zip(*points, strict=True), mark, markersize=4, label=peer)
     place.set_xscale("log")
     place.set_ylim(bottom=0)
-    place.margins(x=0.02)
-    place.set_title(f"{scenario.title}: {_label(scenario)}", loc="left", fontweight="bold", fontsize=9)
-    place.set_xlabel("clients")
+    place.set_title(f"{curve.title}: {COLUMNS[curve.figure][0]}", loc="left", fontsize=9)
+    place.set_xlabel(curve.axis)
+    place.legend(frameon=False, labelcolor=INK, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _points(figures: Mapping[str, Figures], curve: Curve) -> list[tuple[int, float]]:
+    return [
+        (much, figures[case][curve.figure])
+        for case, much in curve.points.items()
+        if curve.figure in figures.get(case, {})
+    ]

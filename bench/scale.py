@@ -4,12 +4,12 @@ The window is 1: one publication, a write per client, then the next. What grows 
 for many connections: longer lists, colder caches, more wake-ups.
 """
 
-from bench.claims import Cell, Claim
+from bench.claims import within
 from bench.crowd import Crowd, crowd
 from bench.load import FanOut
 from bench.processes import Server
 from bench.roster import HUBBUB, HUBBUB_NATIVE, HUBBUB_PHOENIX, PAYLOAD, SOCKETIO_NODE, WS, Peer
-from bench.scenario import Figures, Scenario, measure
+from bench.scenario import Curve, Figures, Scenario, measure
 from bench.wires import native, phoenix, socketio
 
 SIZES = (10, 100, 1_000, 10_000)
@@ -67,23 +67,10 @@ SCALE = Scenario(
     figure="cpu",
     peers=(*OURS, SOCKETIO_NODE, WS),
     measure=_measure,
-    sizes={_one(size): size for size in SIZES},
+    curves=[Curve("one topic", "clients", "cpu", {_one(size): size for size in SIZES})],
     claims=[
-        claim
+        within(peer.name, case, most, than=than)
         for peer in OURS
-        for claim in (
-            Claim(
-                f"{peer.name}: {_one(10_000)} / {_one(100)}",
-                Cell(peer.name, _one(10_000), "cpu"),
-                Cell(peer.name, _one(100), "cpu"),
-                1.3,
-            ),
-            Claim(
-                f"{peer.name}: {_SPLIT} / {_one(10_000)}",
-                Cell(peer.name, _SPLIT, "cpu"),
-                Cell(peer.name, _one(10_000), "cpu"),
-                1.5,
-            ),
-        )
+        for case, than, most in ((_one(10_000), _one(100), 1.3), (_SPLIT, _one(10_000), 1.5))
     ],
 )

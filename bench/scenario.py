@@ -1,8 +1,9 @@
 """What a scenario is, and how a span of load becomes figures."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from bench.claims import Claim
 from bench.crowd import Mismatch
@@ -20,13 +21,27 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "span": ("seconds", ".2f"),
     "p50": ("p50, ms", ".2f"),
     "p99": ("p99, ms", ".2f"),
-    "memory": ("KiB", ".1f"),
+    "p999": ("p99.9, ms", ".2f"),
+    "memory": ("KiB per connection", ".1f"),
+    "more": ("KiB more", ",.0f"),
+    "resident": ("server, MiB", ".0f"),
     "server": ("server busy", ".0%"),
     "load": ("load busy", ".0%"),
     "others": ("others", ".0%"),
 }
-"""Heading and format of each figure. ``cpu`` and ``memory`` are per unit of the scenario; the last three are shares of
-a core: how busy server and load generator were, and what anybody else took from either of them."""
+"""Heading and format of each figure. ``cpu`` is per unit of the scenario, ``resident`` is all that the server holds;
+the last three are shares of a core: how busy server and load generator were, and what anybody else took
+from either of them."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A figure over something that grows: what it is, and how much of it there is in each case."""
+
+    title: str
+    axis: str
+    figure: str
+    points: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -43,8 +58,54 @@ class Scenario:
     peers: Sequence[Peer]
     measure: Callable[[Peer, float], dict[str, Figures]]
     claims: Sequence[Claim] = ()
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    """Where cases differ by how many clients there are: how many, by case."""
+    curves: Sequence[Curve] = ()
+    """What is drawn as curves. Cases that are in none are drawn as bars."""
+
+
+@dataclass
+class Account:
+    """Who used how much of the two cores in a span of time: seconds of CPU."""
+
+    span: float = 0.0
+    used: float = 0.0
+    """By the server."""
+    own: float = 0.0
+    """By this process, which makes the load."""
+    others: float = 0.0
+
+
+@contextmanager
+def account(server: Server) -> Iterator[Account]:
+    """Keep account of what is done inside; it is complete at the end."""
+    done = Account()
+    cores, began = (busy(SERVER_CORE), busy(LOAD_CORE)), time.perf_counter()
+    cpu, own = server.cpu(), time.process_time()
+    yield done
+    done.used, done.own = server.cpu() - cpu, time.process_time() - own
+    done.span = time.perf_counter() - began
+    done.others = max(busy(SERVER_CORE) - cores[0] - done.used, busy(LOAD_CORE) - cores[1] - done.own, 0.0)
+
+
+def shares(accounts: Sequence[Account]) -> Figures:
+    """The last three of ``COLUMNS``."""
+    span = sum(account.span for account in accounts)
+    return {
+        "server": sum(account.used for account in accounts) / span,
+        "load": sum(account.own for account in accounts) / span,
+        "others": sum(account.others for account in accounts) / span,
+    }
+
+
+def percentiles(latencies: Iterable[float]) -> Figures:
+    """Of seconds, in milliseconds."""
+    ordered = sorted(latencies)
+    if not ordered:
+        raise Mismatch("nothing arrived while it counted")
+    return {
+        "p50": ordered[len(ordered) // 2] * 1e3,
+        "p99": ordered[len(ordered) * 99 // 100] * 1e3,
+        "p999": ordered[len(ordered) * 999 // 1000] * 1e3,
+    }
 
 
 WARM_UP, PATIENCE = 0.6, 4.0
@@ -56,45 +117,29 @@ SLICES = 8
 """A measurement is taken in so many slices. The half in which others took least of the two cores counts."""
 
 
-@dataclass(frozen=True)
-class Slice:
-    """A piece of a measurement. ``used`` and ``others`` are seconds of CPU: the server's, and anybody else's."""
-
-    flow: Flow
-    span: float
-    used: float
-    others: float
-
-
 def measure(server: Server, run: Callable[[float], Flow], seconds: float) -> Figures:
     """Warm up, then run for this long, and give what a message cost and how long it took."""
     began, cpu = time.perf_counter(), server.cpu()
     while server.cpu() - cpu < WARM_UP and time.perf_counter() - began < PATIENCE:
         run(WARM_UP / 4)
-    slices = sorted((_slice(server, run, seconds / SLICES) for _ in range(SLICES)), key=lambda piece: piece.others)
-    return _figures(slices[: SLICES // 2])
+    slices = sorted((_slice(server, run, seconds / SLICES) for _ in range(SLICES)), key=lambda piece: piece[1].others)
+    flows, accounts = zip(*slices[: SLICES // 2], strict=True)
+    return _figures(flows, accounts) | {"resident": server.memory() / (1 << 20)}
 
 
-def _slice(server: Server, run: Callable[[float], Flow], seconds: float) -> Slice:
-    cores, began, cpu = (busy(SERVER_CORE), busy(LOAD_CORE)), time.perf_counter(), server.cpu()
-    flow = run(seconds)
-    used, span = server.cpu() - cpu, time.perf_counter() - began
-    others = max(busy(SERVER_CORE) - cores[0] - used, busy(LOAD_CORE) - cores[1] - flow.own_cpu, 0.0)
-    return Slice(flow, span, used, others)
+def _slice(server: Server, run: Callable[[float], Flow], seconds: float) -> tuple[Flow, Account]:
+    with account(server) as done:
+        flow = run(seconds)
+    return flow, done
 
 
-def _figures(slices: Sequence[Slice]) -> Figures:
-    messages = sum(piece.flow.messages for piece in slices)
-    span, used = sum(piece.span for piece in slices), sum(piece.used for piece in slices)
-    latencies = sorted(latency for piece in slices for latency in piece.flow.latencies)
-    if not messages or not latencies:
+def _figures(flows: Sequence[Flow], accounts: Sequence[Account]) -> Figures:
+    messages = sum(flow.messages for flow in flows)
+    if not messages:
         raise Mismatch("nothing arrived while it counted")
     return {
-        "cpu": used / messages * 1e6,
-        "rate": messages / sum(piece.flow.seconds for piece in slices),
-        "p50": latencies[len(latencies) // 2] * 1e3,
-        "p99": latencies[len(latencies) * 99 // 100] * 1e3,
-        "server": used / span,
-        "load": sum(piece.flow.own_cpu for piece in slices) / span,
-        "others": sum(piece.others for piece in slices) / span,
+        "cpu": sum(account.used for account in accounts) / messages * 1e6,
+        "rate": messages / sum(flow.seconds for flow in flows),
+        **percentiles(latency for flow in flows for latency in flow.latencies),
+        **shares(accounts),
     }

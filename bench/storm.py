@@ -16,7 +16,7 @@ from bench.claims import Cell, Claim
 from bench.crowd import Client, Crowd, Mismatch, crowd, greet
 from bench.processes import Server
 from bench.roster import HUBBUB_NATIVE, PAYLOAD, Peer
-from bench.scenario import Figures, Scenario
+from bench.scenario import Figures, Scenario, account, percentiles, shares
 from bench.wires import native
 
 CLIENTS, OTHERS = 10_000, 100
@@ -38,23 +38,22 @@ def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
         with crowd(server.port, native(TOPIC)) as author, crowd(server.port, native()) as others:
             position = _publish(author)
             others.grow(OTHERS)
-            cpu, own = server.cpu(), time.process_time()
-            with _Talk(others) as talk, crowd(server.port, native(TOPIC, after=position)) as back:
+            with (
+                account(server) as done,
+                _Talk(others) as talk,
+                crowd(server.port, native(TOPIC, after=position)) as back,
+            ):
                 began = time.perf_counter()
                 while len(back) < CLIENTS:
                     _return(back)
                 span = time.perf_counter() - began
-            used, load = server.cpu() - cpu, time.process_time() - own
-    latencies = sorted(talk.latencies)
     return {
         _CASE: {
-            "cpu": used / CLIENTS * 1e6,
+            "cpu": done.used / CLIENTS * 1e6,
             "rate": CLIENTS / span,
             "span": span,
-            "p50": latencies[len(latencies) // 2] * 1e3,
-            "p99": latencies[len(latencies) * 99 // 100] * 1e3,
-            "server": used / span,
-            "load": load / span,
+            **percentiles(talk.latencies),
+            **shares([done]),
         }
     }
 

@@ -8,11 +8,10 @@ import time
 
 from bench.claims import versus
 from bench.crowd import TLS_RECORD, crowd
-from bench.fanout import PAYLOAD
 from bench.install import CERTIFICATE
 from bench.load import FanOut
 from bench.processes import Server
-from bench.roster import HUBBUB, HUBBUB_RUN, PYTHON_SOCKETIO, SOCKETIO_NODE, Peer
+from bench.roster import HUBBUB, HUBBUB_RUN, PAYLOAD, PYTHON_SOCKETIO, SOCKETIO_NODE, Peer
 from bench.scenario import Figures, Scenario, measure
 from bench.wires import SOCKETIO
 
