@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import random
+import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import Any
@@ -269,6 +270,10 @@ def sentence(error: BaseException) -> str:
         return "it does not answer"
     cause = error.__cause__ or error.__context__
     text = str(error) or type(error).__name__
-    if isinstance(cause, OSError) and cause.errno is not None:  # redis-py puts a number and an address around it
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        text = f"certificate verify failed: {cause.verify_message}"
+    elif isinstance(cause, ssl.SSLError):  # whose number is none of the system's
+        text = (cause.reason or str(cause)).replace("_", " ")
+    elif isinstance(cause, OSError) and cause.errno is not None:  # redis-py puts a number and an address around it
         text = os.strerror(cause.errno) if cause.errno > 0 else cause.strerror or text
     return text.splitlines()[0].rstrip(".").lower()
