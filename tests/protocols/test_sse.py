@@ -285,6 +285,14 @@ def test_a_comment_comes_every_fifteen_seconds():
     assert [event.data for event in client.events()] == [{"n": 2}]
 
 
+def test_comments_come_sooner_where_heartbeats_are_to():
+    client = Client(limits=Limits(heartbeat=5.0))
+    client.joined(position=E1)
+    client.text()
+    client.sleep(15.0)
+    assert client.text() == ":\n\n" * 3
+
+
 def test_a_shutdown_says_come_back_and_a_ban_says_do_not():
     client = opened()
     client.end(Shutdown())

@@ -26,7 +26,7 @@ from hubbub.protocols.base import Dialect, Line, Protocol, Request, Response, Ro
 
 HEARTBEAT = 15.0
 """Seconds between two comments: "authors can include a comment line (one starting with a ':' character) every 15
-seconds or so", because proxies cut what is silent."""
+seconds or so", because proxies cut what is silent. ``Limits.heartbeat`` may want them sooner."""
 
 END = "end"
 """The id of a goodbye to a client that is not to come back."""
@@ -147,7 +147,7 @@ class SSE(Protocol):
             self.dialect = http.MESSAGES
         self._expected = len(asked.joins)
         self._positions = {join.topic: None for join in asked.joins}
-        self.deadline = now + HEARTBEAT
+        self.deadline = now + min(HEARTBEAT, self._limits.heartbeat)
         return asked.joins
 
     def receive(self, data: Frame, line: Line, now: float) -> Sequence[Command]:
@@ -158,7 +158,7 @@ class SSE(Protocol):
 
     def tick(self, now: float) -> Sequence[Command]:
         if self.deadline is not None and now >= self.deadline:
-            self.deadline = now + HEARTBEAT
+            self.deadline = now + min(HEARTBEAT, self._limits.heartbeat)
             if self._size > self._limits.outbox:
                 return (Bye("too slow"),)  # one of its joins is, and the other topics cannot wait for ever
             if self._opened and not self._owed:
