@@ -90,6 +90,11 @@ class Handshake(msgspec.Struct, frozen=True):
         return _write_head(101, [*fields, *headers])
 
 
+def wants_websocket(data: bytes) -> bool:
+    """Whether this may be a whole request to open a WebSocket: ``Handshake.parse`` says whether it is one."""
+    return _UPGRADE.search(data, 0, MAX_LINE) is not None and b"\r\n\r\n" in data
+
+
 def reject(response: Response) -> bytes:
     """The whole of an HTTP response, after which the connection is closed."""
     fields = [*response.headers, ("Content-Length", str(len(response.body))), ("Connection", "close")]
@@ -103,6 +108,7 @@ def reject(response: Response) -> bytes:
 
 # -- reading --------------------------------------------------------------------------------------------------------
 
+_UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket", re.IGNORECASE)
 _REQUEST_LINE = re.compile(rb"([A-Za-z]+) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")

@@ -1,9 +1,9 @@
 """The fast lane: a WebSocket on the bare transport, from the upgrade on.
 
-uvicorn parses the request and hands it here with the transport (its ``ws=`` hook). From then on there is no ASGI, no
-task and no queue: bytes come in through ``data_received``, and leave by ``transport.write``, whose buffer is the
-outbox and whose ``pause_writing`` says that the client is slow. A WebSocket for a path that is not ours goes to
-the class of the portable lane (``others``).
+``front`` brings a request that came in one piece; others are parsed by uvicorn, which hands them here with the
+transport (its ``ws=`` hook). From then on there is no ASGI, no task and no queue: bytes come in through
+``data_received``, and leave by ``transport.write``, whose buffer is the outbox and whose ``pause_writing`` says that
+the client is slow. A WebSocket for a path that is not ours goes to the class of the portable lane (``others``).
 """
 
 import asyncio
@@ -43,8 +43,8 @@ class Lane(asyncio.Protocol):
     """One WebSocket. What uvicorn calls it with, it keeps only as long as it needs it."""
 
     __slots__ = (
-        "_closing", "_compression", "_connections", "_delegate", "_heard", "_held", "_host", "_inflates", "_loop",
-        "_pinged", "_pings", "_proxies", "_reader", "_unread", "connection", "deadline", "deflates", "full",
+        "_closing", "_compression", "_connections", "_delegate", "_head", "_heard", "_held", "_host", "_inflates",
+        "_loop", "_pinged", "_pings", "_proxies", "_reader", "_unread", "connection", "deadline", "deflates", "full",
         "transport", "wire",
     )  # fmt: skip
 
@@ -74,6 +74,8 @@ class Lane(asyncio.Protocol):
         self._reader: FrameReader | None = None
         self._closing = False
         self._held = False
+        self._head = b""
+        """Our side of the handshake, until it leaves, with the first frames in the same write."""
         self._unread = b""
         self._heard = False
         self._inflates = False
@@ -187,7 +189,7 @@ class Lane(asyncio.Protocol):
         try:
             handshake = Handshake.parse(data)
         except HubbubError as error:
-            self._reject(refusal(error))
+            self._misread(error, data)
             return
         peer = self.transport.get_extra_info("peername") or ("",)
         scheme = "https" if self.transport.get_extra_info("sslcontext") is not None else "http"
@@ -201,9 +203,16 @@ class Lane(asyncio.Protocol):
             return
         self._accept(handshake, door, request)
 
-    def _hand_over(self, data: bytes) -> None:
+    def _misread(self, error: HubbubError, data: bytes) -> None:
+        self._reject(refusal(error))
+
+    def _take_delegate(self) -> asyncio.Protocol:
         assert self._delegate is not None
-        delegate = self._delegate()
+        delegate, self._delegate = self._delegate(), None
+        return delegate
+
+    def _hand_over(self, data: bytes) -> None:
+        delegate = self._take_delegate()
         delegate.connection_made(self.transport)
         delegate.data_received(data)
         # uvicorn makes *us* the transport's protocol right after this call returns
@@ -225,7 +234,7 @@ class Lane(asyncio.Protocol):
         self._reader = FrameReader(host.limits.message, host.limits.fragments, inflater)
         self.transport.set_write_buffer_limits(high=PENDING)
         extensions = None if agreement is None else agreement.header
-        self.transport.write(handshake.accept(carriers.subprotocol(door.protocol, request.headers), extensions))
+        self._head = handshake.accept(carriers.subprotocol(door.protocol, request.headers), extensions)
         self.wire = self.transport.write
         now = self._loop.time()
         try:
@@ -233,6 +242,8 @@ class Lane(asyncio.Protocol):
         except (Conflict, ProtocolError) as error:
             self.close([], 1008, error.reason)
             return
+        if self._head:
+            self.write([])
         self.connection = connection
         if handshake.rest:
             self.data_received(handshake.rest)
@@ -257,7 +268,8 @@ class Lane(asyncio.Protocol):
 
     def write(self, frames: list[Frame]) -> None:
         make = deflated_frame if self.deflates else frame
-        self.transport.write(make(frames[0]) if len(frames) == 1 else b"".join(map(make, frames)))
+        head, self._head = self._head, b""
+        self.transport.write(head + (make(frames[0]) if len(frames) == 1 else b"".join(map(make, frames))))
 
     def hold(self, on: bool) -> None:
         self._held = on
@@ -280,7 +292,8 @@ class Lane(asyncio.Protocol):
             self.hold(False)  # for the client's Close
         self.wire = None
         make = deflated_frame if self.deflates else frame
-        self.transport.write(b"".join(map(make, frames)) + close_frame(code, reason))
+        head, self._head = self._head, b""
+        self.transport.write(head + b"".join(map(make, frames)) + close_frame(code, reason))
         self._loop.call_later(FAREWELL, self.transport.abort)
 
     def tick(self, now: float) -> None:

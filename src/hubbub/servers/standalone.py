@@ -9,11 +9,13 @@ from functools import partial
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hubbub.config import Config
 from hubbub.errors import UsageError
 from hubbub.limits import Limits
 from hubbub.servers.carriers import Host
+from hubbub.servers.front import Front
 from hubbub.servers.lane import Lane
 from hubbub.servers.proxies import Proxies
 from hubbub.servers.strict import StrictWebSocket
@@ -45,6 +47,7 @@ def prepare(app: Any, settings: Config, ready: Callable[[str], None]) -> tuple["
     limits = getattr(app, "limits", None) or Limits()  # another application may be around ours
     strict: Any = partial(StrictWebSocket, fragments=limits.fragments)
     fast: Any = partial(Lane, app, proxies, strict, compression=settings.compression)
+    front: Any = partial(Front, app, proxies, HttpToolsProtocol, compression=settings.compression)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -53,7 +56,7 @@ def prepare(app: Any, settings: Config, ready: Callable[[str], None]) -> tuple["
         ws_ping_interval=limits.heartbeat,
         ws_ping_timeout=limits.patience,
         ws_per_message_deflate=settings.compression,
-        http="httptools",
+        http=front if settings.lane == "fast" else HttpToolsProtocol,
         loop="asyncio",  # which loop runs is decided by ``loop_factory``
         lifespan="on",
         log_config=None,
