@@ -59,7 +59,8 @@ class Reception:
 
     def session(self) -> Session:
         """What a new conversation is given."""
-        return Session(secrets.token_urlsafe(16), secrets.token_urlsafe(12), self.limits, self.deadlines.now())
+        chance = secrets.token_urlsafe(30)  # 18 bytes that are secret, and 12 that are not
+        return Session(chance[:24], chance[24:], self.limits, self.deadlines.now())
 
     def connect(self, protocol: type[Protocol], request: Request, key: str | None = None) -> Connection:
         """A new client, whose session may have a ``key`` already. Raises Shutdown when nobody is let in any more, and

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from hubbub.connection import Connection
 from hubbub.eager import Eager
@@ -65,11 +65,17 @@ def read_request(scope: Scope) -> Request:
 def read_query(text: str) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     """The first value of each parameter, and all values of those that came more than once. More than 1,000 are cut
     off."""
-    values: dict[str, list[str]] = {}
-    for name, value in parse_qsl(text[:65_536], keep_blank_values=True)[:1_000]:
-        values.setdefault(name, []).append(value)
-    repeated = {name: tuple(given) for name, given in values.items() if len(given) > 1}
-    return {name: given[0] for name, given in values.items()}, repeated
+    values: dict[str, str] = {}
+    repeated: dict[str, tuple[str, ...]] = {}
+    for piece in text[:65_536].split("&", 1_000)[:1_000]:
+        if piece:
+            name, _, value = piece.partition("=")
+            name, value = unquote_plus(name), unquote_plus(value)
+            if name not in values:
+                values[name] = value
+            else:
+                repeated[name] = (*repeated.get(name, (values[name],)), value)
+    return values, repeated
 
 
 def read_headers(pairs: Any) -> dict[str, str]:

@@ -88,7 +88,9 @@ def admit(host: Host, door: Door, request: Request) -> Connection:
 
 def subprotocol(protocol: type[Conversation], headers: Mapping[str, str]) -> str | None:
     """The WebSocket subprotocol both sides speak, by the server's preference (RFC 6455, section 4.2.2)."""
-    offered = {name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")}
+    if not protocol.subprotocols or "sec-websocket-protocol" not in headers:
+        return None
+    offered = {name.strip() for name in headers["sec-websocket-protocol"].split(",")}
     return next((name for name in protocol.subprotocols if name in offered), None)
 
 

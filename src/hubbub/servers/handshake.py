@@ -78,16 +78,12 @@ class Handshake(msgspec.Struct, frozen=True):
     ) -> bytes:
         """The response that opens the WebSocket."""
         digest = sha1(self.key.encode() + GUID, usedforsecurity=False).digest()
-        fields = [
-            ("Upgrade", "websocket"),
-            ("Connection", "Upgrade"),
-            ("Sec-WebSocket-Accept", b64encode(digest).decode()),
-        ]
-        if subprotocol is not None:
-            fields.append(("Sec-WebSocket-Protocol", subprotocol))
+        fields = list(headers)
         if extensions is not None:
-            fields.append(("Sec-WebSocket-Extensions", extensions))
-        return _write_head(101, [*fields, *headers])
+            fields.insert(0, ("Sec-WebSocket-Extensions", extensions))
+        if subprotocol is not None:
+            fields.insert(0, ("Sec-WebSocket-Protocol", subprotocol))
+        return b"%b%b\r\n%b\r\n" % (_ACCEPTED, b64encode(digest), _write_fields(fields))
 
 
 def wants_websocket(data: bytes) -> bool:
@@ -110,8 +106,7 @@ def reject(response: Response) -> bytes:
 
 _UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket", re.IGNORECASE)
 _REQUEST_LINE = re.compile(rb"([A-Za-z]+) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])")
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)")
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%~_\-]+\]|[0-9A-Za-z\-._~%!$&'()*+,;=]+)(?::[0-9]{0,5})?")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _KEY = re.compile(r"[0-9A-Za-z+/]{22}==")  # sixteen bytes as base64
@@ -142,9 +137,10 @@ def _read_headers(lines: list[bytes]) -> dict[str, str]:
     for line in lines:
         if len(line) > MAX_LINE:
             raise HeadersTooLarge
-        name, colon, value = line.partition(b":")
-        if not colon or _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
+        found = _HEADER.fullmatch(line)
+        if found is None:
             raise ProtocolError("a broken header")
+        name, value = found.groups()
         key, text = name.decode().lower(), value.strip(b" \t").decode("latin-1")
         if key not in headers:
             headers[key] = text
@@ -177,11 +173,14 @@ def _check(headers: dict[str, str]) -> None:
 
 def _list(headers: dict[str, str], name: str) -> list[str]:
     """The elements of a list, in lower case. Empty ones do not count (RFC 9110, section 5.6.1.2)."""
-    return [element for part in headers.get(name, "").lower().split(",") if (element := part.strip(" \t"))]
+    if name not in headers:
+        return []
+    return [element for part in headers[name].lower().split(",") if (element := part.strip(" \t"))]
 
 
 # -- writing --------------------------------------------------------------------------------------------------------
 
+_ACCEPTED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
 _FIELD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [\t\x20-\x7e\x80-\xff]*")
 
 
@@ -190,10 +189,14 @@ def _write_head(status: int, fields: Iterable[tuple[str, str]]) -> bytes:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
-    lines = [f"HTTP/1.1 {status} {phrase}".encode()]
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, phrase.encode(), _write_fields(fields))
+
+
+def _write_fields(fields: Iterable[tuple[str, str]]) -> bytes:
+    written = b""
     for name, value in fields:
         line = f"{name}: {value}"
         if _FIELD.fullmatch(line) is None:
             raise UsageError(f"the header {name!r} cannot be sent: {value!r}")
-        lines.append(line.encode("latin-1"))
-    return b"\r\n".join([*lines, b"", b""])
+        written += line.encode("latin-1") + b"\r\n"
+    return written

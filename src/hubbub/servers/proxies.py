@@ -6,8 +6,12 @@ the last that no trusted proxy wrote: anyone can send the rest.
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 
 from hubbub.errors import UsageError
+
+REMEMBERED = 4_096
+"""Addresses that are read once, and not each time they come."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -15,7 +19,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class Proxies:
     """The trusted peers: addresses and networks with commas between them, or ``*`` for all."""
 
-    __slots__ = ("_all", "_networks")
+    __slots__ = ("_all", "_networks", "trusts")
 
     def __init__(self, trusted: str) -> None:
         names = [name.strip() for name in trusted.split(",") if name.strip()]
@@ -27,8 +31,10 @@ class Proxies:
                     self._networks.append(ipaddress.ip_network(name, strict=False))
                 except ValueError:
                     raise UsageError(f"{name!r} is neither an address nor a network of trusted proxies") from None
+        self.trusts = lru_cache(REMEMBERED)(self._trusts)
+        """Whether this is a trusted address. Most clients come by few proxies, or from where they came before."""
 
-    def trusts(self, address: str) -> bool:
+    def _trusts(self, address: str) -> bool:
         if self._all:
             return True
         try:
