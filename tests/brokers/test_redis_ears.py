@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from hubbub.brokers import redis_ears
 from hubbub.brokers.redis_ears import UNBORN, Ear, Ears
 from hubbub.history import NOWHERE, Entry, Page, Position
 
@@ -10,7 +13,7 @@ LOOK = 10
 
 
 class Log:
-    """A log in Redis whose answers come when the test lets them."""
+    """A log in Redis whose answers come when the test lets them, and a line that has ``told`` all when it says so."""
 
     def __init__(self):
         self.entries = []
@@ -18,7 +21,9 @@ class Log:
         self.missed = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.ears = Ears(self.deliver, self.missed.append, self.look, self.read, self.complain)
+        self.told = asyncio.Event()
+        self.told.set()
+        self.ears = Ears(self.deliver, self.missed.append, self.look, self.read, self.told.wait, self.complain)
         self.ear = self.ears.topics["t"] = Ear()
         self.ears.begin("t", self.ear, UNBORN)
 
@@ -131,3 +136,30 @@ async def test_a_look_finds_what_a_whole_line_has_lost():
     log.append(b"2")
     await asyncio.wait_for(log.ears.check("t"), LOOK)
     assert log.heard == [b"1", b"2"]
+
+
+@pytest.mark.parametrize("act", [lambda log: log.ears.check("t"), lambda log: log.ears.reach("t", log.head)])
+async def test_nobody_goes_to_the_log_before_the_line_has_told_all(monkeypatch, act):
+    """However long that takes: what is not kept keeps its place."""
+    monkeypatch.setattr(redis_ears, "LATE", 0.0)
+    monkeypatch.setattr(redis_ears, "SOON", 0.0)
+    log = Log()
+    log.ears.hear("t", b"1", log.append(b"1"))
+    await asyncio.wait_for(log.ears.check("t"), LOOK)
+    log.append(b"2")
+    asked = asyncio.Event()
+
+    async def catch_up():
+        asked.set()
+        await log.told.wait()
+
+    monkeypatch.setattr(log.ears, "_catch_up", catch_up)
+    log.told.clear()
+    acting = asyncio.ensure_future(act(log))
+    await asyncio.wait_for(asked.wait(), LOOK)
+    assert log.ear.fill is None
+    log.ears.hear("t", b"not kept", NOWHERE)
+    log.ears.hear("t", b"2", log.head)
+    log.told.set()
+    await asyncio.wait_for(acting, LOOK)
+    assert log.heard == [b"1", b"not kept", b"2"]

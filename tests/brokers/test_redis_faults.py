@@ -127,6 +127,17 @@ async def test_a_page_that_waits_in_vain_is_refused(redis, redis_server):
         await reading
 
 
+async def test_many_may_wait_at_once_for_the_line_to_tell_all(redis, redis_url):
+    node = await redis(redis_url, "chat")
+
+    async def wait():
+        for n in range(10):
+            node.publish("chat", b"%d" % n, DAY)
+            await node._listener.catch_up()
+
+    await asyncio.gather(*[wait() for _ in range(20)])
+
+
 async def test_who_subscribes_twice_at_once_hears_once(redis, redis_url):
     speaker, hearer = await redis(redis_url), await redis(redis_url)
     for n in range(10):

@@ -71,7 +71,7 @@ class RedisBroker(Broker):
             self._cluster = Cluster(self._place, self._tag)
         await self._probe()
         self._lives = Lives(self._life_key, self._owned, self._renewed)
-        self._ears = Ears(deliver, self._missed, self._look, self._read_after, _complain)
+        self._ears = Ears(deliver, self._missed, self._look, self._read_after, self._catch_up, _complain)
         self._writer, self._reader = self._line(), self._line()
         self._listener = Listener(self._place, self._lives, self._heard, self._ears.doubt, self._mended)
         self._mend = asyncio.Event()
@@ -202,6 +202,9 @@ class RedisBroker(Broker):
 
     async def _read_after(self, topic: str, after: Position | None, limit: int) -> Page:
         return await self._fetch(topic, after, None, limit)
+
+    async def _catch_up(self) -> None:
+        await self._listener.catch_up()
 
     # -- names -----------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,8 @@ is lost beyond that."""
 
 SOON, LATE = 0.05, 1.0
 """Seconds in which what is in the log comes by itself, if it comes: for who waits for it, and for who only makes sure.
-What is not kept has its place between what is, and keeps it only if all of it comes by the line."""
+After that the line is asked whether it has told all. What is not kept has its place between what is, and keeps it only
+if all of it comes by the line: so none is read from the log while the line is only late, be it by seconds."""
 
 UNBORN = Position("", 0)
 """Where one is in a topic that had no log when it was asked."""
@@ -77,7 +78,8 @@ class Ear:
 
 
 class Ears:
-    """All subscribed topics. ``look`` gives a log's head, or UNBORN; ``read`` is the broker's."""
+    """All subscribed topics. ``look`` gives a log's head, or UNBORN; ``read`` is the broker's; ``catch_up`` comes back
+    when the line has told all that was said until now."""
 
     def __init__(
         self,
@@ -85,6 +87,7 @@ class Ears:
         missed: Callable[[str], None],
         look: Callable[[str], Awaitable[Position]],
         read: Callable[[str, Position | None, int], Awaitable[Page]],
+        catch_up: Callable[[], Awaitable[None]],
         complain: Callable[[str, BaseException], None],
     ) -> None:
         self.topics: dict[str, Ear] = {}
@@ -92,6 +95,7 @@ class Ears:
         self._missed = missed
         self._look = look
         self._read = read
+        self._catch_up = catch_up
         self._complain = complain
 
     def begin(self, topic: str, ear: Ear, head: Position) -> None:
@@ -99,8 +103,8 @@ class Ears:
         ear.last, ear.begun = head, True
 
     async def reach(self, topic: str, position: Position, patience: float = SOON) -> None:
-        """Come back when everything up to there was delivered here: by the line, or, if that takes longer than
-        ``patience`` seconds, from the log. Raises BrokerError."""
+        """Come back when everything up to there was delivered here: by the line, or, if after ``patience`` seconds it
+        says that it has told all, or breaks, from the log. Raises BrokerError."""
         ear = self.topics.get(topic)
         if ear is None or not ear.begun or not position.offset or ear.reached(position):
             return
@@ -109,6 +113,9 @@ class Ears:
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await asyncio.shield(future)
+        if not future.done():
+            with suppress(BrokerError):
+                await self._catch_up()
         if not future.done() and self.topics.get(topic) is ear:
             self._begin(topic, ear, position)
         await future

@@ -4,6 +4,7 @@ When it breaks, a new one subscribes to the same channels, and what was said mea
 """
 
 import asyncio
+import itertools
 import logging
 import random
 from collections.abc import Callable, Sequence
@@ -47,6 +48,7 @@ class Listener:
         self._asked: dict[bytes, int] = {}
         """How many of our subscriptions to a channel were not confirmed yet: only the last one's word counts."""
         self._pongs: dict[bytes, asyncio.Future[None]] = {}
+        self._tokens = itertools.count()
         self._loop = asyncio.get_running_loop()
         self._pinged: float | None = None
         """Since when a sign of life is awaited."""
@@ -79,7 +81,7 @@ class Listener:
         connection = self._connection
         if connection is None:
             raise BrokerError(f"{self._place} is unavailable")
-        token = b"%d" % len(self._pongs)
+        token = b"%d" % next(self._tokens)
         pong = self._pongs[token] = self._loop.create_future()
         try:
             async with asyncio.timeout(PATIENCE):
