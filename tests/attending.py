@@ -9,7 +9,7 @@ from websockets.asyncio.client import connect
 
 from hubbub import App, Banned, Channel, Kicked, Limits, on
 
-DEADLINE = 10
+DEADLINE = 20
 
 
 class Member:

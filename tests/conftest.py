@@ -11,6 +11,7 @@ import pytest
 from hubbub.config import Config
 from hubbub.servers import standalone
 
+from .ports import free_port
 from .redis_server import RedisServer
 
 LANES = ("fast", "asgi")
@@ -36,13 +37,13 @@ def running(app, **settings):
     thread = threading.Thread(target=run, name="server")
     thread.start()
     try:
-        url = told.get(timeout=20)
+        url = told.get(timeout=40)
         if not isinstance(url, str):
             raise RuntimeError(f"the server did not start: {url}")
         yield url
     finally:
         server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(timeout=40)
         assert not thread.is_alive()
 
 
@@ -64,6 +65,12 @@ def serve():
     start.stop = stop
     yield start
     stop()
+
+
+@pytest.fixture
+def free_tcp_port():
+    """As pytest-asyncio has it, but that it stays free."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")

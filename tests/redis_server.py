@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-START = 10.0
+from .ports import free_port
+
+START = 30.0
 """Seconds for a server to take connections, or to end."""
 
 
@@ -98,7 +100,7 @@ class RedisCluster:
     def __init__(self, folder):
         self.nodes = [
             RedisServer(
-                folder / str(number), cluster_enabled="yes", cluster_node_timeout="1000", appendonly="yes",
+                folder / str(number), cluster_enabled="yes", cluster_node_timeout="3000", appendonly="yes",
                 cluster_port=str(free_port()),
             )
             for number in range(4)
@@ -131,9 +133,3 @@ class RedisCluster:
     def kill(self):
         for node in self.nodes:
             node.kill()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

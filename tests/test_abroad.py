@@ -50,9 +50,9 @@ def nodes(redis_url):
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """Leases that run out in less than a second."""
+    """Leases that run out in less than two seconds."""
     for name in ("BEAT", "LEASE", "LATELY"):
-        monkeypatch.setattr(gossip, name, getattr(gossip, name) / 8)
+        monkeypatch.setattr(gossip, name, getattr(gossip, name) / 4)
     monkeypatch.setattr(hubbub.abroad, "BEAT", gossip.BEAT)
 
 
@@ -201,7 +201,7 @@ async def test_rows_of_a_lost_node_go_after_a_lease_and_the_grace(nodes, hasty):
         app.attendance.abroad._silent = True
         start = time.monotonic()
         await bob.until(lambda bob: set(bob.names) == {"bob"})
-        assert time.monotonic() - start > 0.5
+        assert time.monotonic() - start > 0.5  # the grace alone is less
         await eventually(lambda: ("two", "offline", "ada") in nodes.hooks)
         app.attendance.abroad._silent = False  # it is there again
         await bob.until(lambda bob: set(bob.names) == {"ada", "bob"})

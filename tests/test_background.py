@@ -13,7 +13,7 @@ from hubbub import App, Channel, Keep, UsageError, background
 from tests.conftest import LANES
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "background.md"
-LOOK = 10
+LOOK = 20
 """Seconds for what has to happen."""
 
 

@@ -40,7 +40,7 @@ async def member(url):
 
 
 async def hear(socket):
-    return json.loads(await asyncio.wait_for(socket.recv(), 10))
+    return json.loads(await asyncio.wait_for(socket.recv(), 20))
 
 
 async def until(socket, wanted):
@@ -113,7 +113,7 @@ async def test_nobody_is_let_in_any_more(lane):
 
 
 async def test_goodbyes_are_spread(monkeypatch):
-    monkeypatch.setattr("hubbub.draining.RATE", 100.0)
+    monkeypatch.setattr("hubbub.draining.RATE", 20.0)
     app = application()
     with running(app) as url:
         async with AsyncExitStack() as stack:

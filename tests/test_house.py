@@ -48,7 +48,7 @@ class Client:
         self.socket.on("*", lambda *event: self.heard.put_nowait((event[0], *event[1:])), namespace="*")
 
     async def next(self) -> tuple[Any, ...]:
-        event, _, *payload = await asyncio.wait_for(self.heard.get(), 5)
+        event, _, *payload = await asyncio.wait_for(self.heard.get(), 20)
         return (event, *payload)
 
 
@@ -75,8 +75,8 @@ async def test_the_room_of_the_readme_tells_who_comes_back_what_was_missed(
     ada = Client()
     await ada.socket.connect(url, namespaces=[topic], auth={"name": "Ada"})
     assert await ada.next() == ("past", [])
-    first = await ada.socket.call("say", "one", namespace=topic, timeout=5)
-    second = await ada.socket.call("say", "two", namespace=topic, timeout=5)
+    first = await ada.socket.call("say", "one", namespace=topic, timeout=20)
+    second = await ada.socket.call("say", "two", namespace=topic, timeout=20)
     await ada.socket.disconnect()
     bob = Client()
     await bob.socket.connect(url, namespaces=[topic], auth={"name": "Bob"})
@@ -138,7 +138,7 @@ def test_locks_are_found() -> None:
 @pytest.mark.skipif(not ASSETS.is_dir(), reason="the browser clients are not built: `make test` does")
 def test_the_wheel_holds_demos_browser_clients_and_licences(tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=ROOT, check=True, timeout=50
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=ROOT, check=True, timeout=120
     )
     (wheel,) = tmp_path.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())

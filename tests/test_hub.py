@@ -424,7 +424,7 @@ async def test_the_last_one_may_leave_while_a_topic_is_being_subscribed_to():
     await asyncio.sleep(0)
     office.hub.leave(connection, "room")
     broker.subscribed.set()
-    await asyncio.wait_for(holding, 5)
+    await asyncio.wait_for(holding, 20)
     assert (await office.hub.head("room")).offset == 0
     assert office.hub.topics == {}
     await broker.close()

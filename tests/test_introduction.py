@@ -20,7 +20,7 @@ from hubbub.protocols.base import Request
 from tests.conftest import LANES
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "authentication.md"
-LOOK = 10
+LOOK = 20
 """Seconds for what has to happen."""
 
 

@@ -9,7 +9,7 @@ from hubbub import App, Channel, on
 
 from .conftest import LANES
 
-DEADLINE = 10.0
+DEADLINE = 20.0
 
 
 @pytest.fixture

@@ -215,13 +215,13 @@ async def test_a_call_gathers_the_answers_of_all_nodes(two):
     (app, here), (other, there) = two
     async with client(here, "room:1") as ada, client(there, "room:1") as bob, client(there, "room:1") as silent:
         ada.answers, bob.answers = {"name": "ada"}, ["bob", 1.5, None]
-        answers = await on_its_loop(app, app.call("/room:1", "who?", timeout=1.0))
+        answers = await on_its_loop(app, app.call("/room:1", "who?", timeout=3.0))
         assert sorted(answers, key=str) == [["bob", 1.5, None], {"name": "ada"}]
         assert await on_its_loop(other, other.call("room:2", "who?", timeout=5.0)) == []
         silent.answers = "me too"
         began = asyncio.get_running_loop().time()
-        assert len(await on_its_loop(other, other.call("room:1", "who?", timeout=10.0))) == 3
-        assert asyncio.get_running_loop().time() - began < 5  # nobody waits when all have answered
+        assert len(await on_its_loop(other, other.call("room:1", "who?", timeout=100.0))) == 3
+        assert asyncio.get_running_loop().time() - began < 50  # nobody waits when all have answered
 
 
 async def test_a_node_that_has_died_is_waited_for_only_as_long_as_the_question(two):
@@ -229,7 +229,7 @@ async def test_a_node_that_has_died_is_waited_for_only_as_long_as_the_question(t
     async with client(here, "room:1") as ada:
         ada.answers = 1
         app.nodes._others["a node that was killed"] = app._loop.time()
-        assert await on_its_loop(app, app.call("room:1", "who?", timeout=1.0)) == [1]
+        assert await on_its_loop(app, app.call("room:1", "who?", timeout=3.0)) == [1]
         app.nodes._others["a node that was killed"] = app._loop.time() - module.SILENCE
         assert await on_its_loop(app, app.call("room:1", "who?", timeout=1_000.0)) == [1]
 
@@ -300,7 +300,7 @@ async def test_what_no_node_says_harms_nobody(two, caplog):
             await on_its_loop(node, _say(node, words))
     async with client(here, "room:1") as ada:
         ada.answers = 1
-        assert await on_its_loop(other, other.call("room:1", "who?", timeout=2.0)) == [1]
+        assert await on_its_loop(other, other.call("room:1", "who?", timeout=4.0)) == [1]
     assert "dropped what no node says" in caplog.text
     assert "could not answer another node" in caplog.text
 

@@ -60,7 +60,7 @@ class Client:
         self.socket = socket
 
     async def next(self):
-        return json.loads(await asyncio.wait_for(self.socket.recv(), 5))
+        return json.loads(await asyncio.wait_for(self.socket.recv(), 20))
 
     async def ask(self, **message):
         await self.socket.send(json.dumps({"ref": 1} | message))

@@ -31,7 +31,7 @@ def connect(http, url, path="/echo", **options):
 
 async def close_of(websocket):
     """The close code and reason, after whatever else came."""
-    while (message := await websocket.receive(timeout=5)).type is not aiohttp.WSMsgType.CLOSE:
+    while (message := await websocket.receive(timeout=20)).type is not aiohttp.WSMsgType.CLOSE:
         assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
     return message.data, message.extra
 
@@ -64,10 +64,10 @@ async def test_text_and_bytes_are_echoed_as_they_are(serve, lane, http):
     async with connect(http, serve(app, lane=lane)) as websocket:
         for text in ("hello", "", "{", "\u2028\U0001f642"):
             await websocket.send_str(text)
-            assert await websocket.receive_str(timeout=5) == text
+            assert await websocket.receive_str(timeout=20) == text
         for data in (b"", b"\x00\xff", bytes(100_000)):
             await websocket.send_bytes(data)
-            assert await websocket.receive_bytes(timeout=5) == data
+            assert await websocket.receive_bytes(timeout=20) == data
 
 
 async def test_the_function_sees_how_it_was_opened(serve, lane, http):
@@ -82,12 +82,12 @@ async def test_the_function_sees_how_it_was_opened(serve, lane, http):
     headers = {"x-name": "Ada"}
     async with connect(http, url, "/rooms/red?a=1", protocols=("first", "second"), headers=headers) as websocket:
         assert websocket.protocol == "second"
-        assert await websocket.receive_str(timeout=5) == "red second 127.0.0.1 1"
-        assert await websocket.receive_str(timeout=5) == "Ada False"
+        assert await websocket.receive_str(timeout=20) == "red second 127.0.0.1 1"
+        assert await websocket.receive_str(timeout=20) == "Ada False"
         assert await close_of(websocket) == (1000, "")
     async with connect(http, url, "/rooms/red?a=1", protocols=("third",), headers=headers) as websocket:
         assert websocket.protocol is None
-        assert await websocket.receive_str(timeout=5) == "red None 127.0.0.1 1"
+        assert await websocket.receive_str(timeout=20) == "red None 127.0.0.1 1"
 
 
 async def test_two_clients_have_a_call_each(serve, lane, http):
@@ -103,10 +103,10 @@ async def test_two_clients_have_a_call_each(serve, lane, http):
     url = serve(app, lane=lane)
     async with connect(http, url, "/chat") as ada:
         await ada.send_str("one")
-        assert await ada.receive_str(timeout=5) == "0: one"
+        assert await ada.receive_str(timeout=20) == "0: one"
         async with connect(http, url, "/chat") as bob:
             await bob.send_str("two")
-            assert await ada.receive_str(timeout=5) == await bob.receive_str(timeout=5) == "1: two"
+            assert await ada.receive_str(timeout=20) == await bob.receive_str(timeout=20) == "1: two"
 
 
 # -- how it ends ----------------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ async def test_who_only_sends_hears_that_the_client_is_gone(serve, lane, http):
         report("over")
 
     async with connect(http, serve(app, lane=lane)) as websocket:
-        await websocket.receive_str(timeout=5)
+        await websocket.receive_str(timeout=20)
     assert await report.next() == ("over",)
 
 
@@ -246,11 +246,11 @@ async def test_the_guides_example_does_what_the_guide_says(serve, lane, http):
     names = {}
     exec(example, names)
     async with connect(http, serve(names["app"], lane=lane), "/rooms/red", protocols=("chat.v1",)) as websocket:
-        assert await websocket.receive_str(timeout=5) == "you are in red, and speak chat.v1"
+        assert await websocket.receive_str(timeout=20) == "you are in red, and speak chat.v1"
         await websocket.send_str("hello")
-        assert await websocket.receive_str(timeout=5) == "HELLO"
+        assert await websocket.receive_str(timeout=20) == "HELLO"
         await websocket.send_bytes(b"\x01\x02")
-        assert await websocket.receive_bytes(timeout=5) == b"\x02\x01"
+        assert await websocket.receive_bytes(timeout=20) == b"\x02\x01"
         await websocket.send_str("bye")
         assert await close_of(websocket) == (4000, "you said so")
 
@@ -300,14 +300,15 @@ async def test_sending_waits_for_who_reads_slowly(serve, lane, http):
             report(number)
 
     async with connect(http, serve(app, lane=lane)) as websocket:
-        sent = 0
+        await report.next()
+        sent = 1
         with pytest.raises(TimeoutError):
             while True:
                 await asyncio.wait_for(report.queue.get(), 1)
                 sent += 1
         assert 0 < sent < 350
         for _ in range(400):
-            assert len(await websocket.receive_bytes(timeout=5)) == 100_000
+            assert len(await websocket.receive_bytes(timeout=20)) == 100_000
         assert await close_of(websocket) == (1000, "")
 
 

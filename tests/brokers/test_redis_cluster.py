@@ -124,7 +124,7 @@ def watched(tmp_path):
     (folder / "sentinel.conf").write_text(
         f"port {sentinel.port}\nbind 127.0.0.1\ndir {folder}\n"
         f"sentinel monitor chat 127.0.0.1 {primary.port} 1\n"
-        "sentinel down-after-milliseconds chat 500\nsentinel failover-timeout chat 3000\n"
+        "sentinel down-after-milliseconds chat 2000\nsentinel failover-timeout chat 5000\n"
     )
     sentinel.arguments = [str(folder / "sentinel.conf"), "--sentinel"]
     servers = (primary, replica, sentinel)

@@ -48,13 +48,15 @@ async def test_what_was_said_while_the_line_was_broken_is_filled_in(redis, redis
 
 async def test_every_line_may_break_at_any_time(redis, redis_server):
     nodes = [await redis(redis_server.url, "chat") for _ in range(2)]
-    running = True
+    running, pause = True, 0.1
 
     async def cut():
+        nonlocal pause
         while running:
             await asyncio.to_thread(redis_server.ask, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             await asyncio.to_thread(redis_server.ask, "CLIENT", "KILL", "TYPE", "pubsub")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(pause)
+            pause *= 1.2  # a machine that is slow gets something done between two cuts, some time
 
     cutting = asyncio.create_task(cut())
     said = await asyncio.gather(*[insist(nodes[n % 2], b"%d" % n) for n in range(500)])
@@ -119,7 +121,7 @@ async def test_a_page_that_waits_in_vain_is_refused(redis, redis_server):
     node._listener._heard = lambda *message: None
     await node.publish("chat", b"1", DAY)
     reading = asyncio.create_task(node.read("chat"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not node._ears.topics["chat"].readers:  # noqa: ASYNC110 (there is no event for it)
             await asyncio.sleep(0)
     redis_server.stop()  # nothing else happens meanwhile
@@ -295,11 +297,11 @@ async def test_two_slow_seconds_are_waited_for(redis, redis_server):
 
 
 async def test_who_publishes_while_redis_is_away_is_refused_in_time(redis, redis_server, monkeypatch, caplog):
-    for name in ("redis_line", "redis_listener", "redis_url"):
-        monkeypatch.setattr(f"hubbub.brokers.{name}.PATIENCE", 0.5)
     node = await redis(redis_server.url, "chat")
     await node.publish("chat", b"before", DAY)
     redis_server.stop()
+    for name in ("redis_line", "redis_listener", "redis_url"):
+        monkeypatch.setattr(f"hubbub.brokers.{name}.PATIENCE", 0.5)
     began = time.monotonic()
     for _ in range(3):
         with pytest.raises(BrokerError, match="unavailable"):
@@ -308,7 +310,8 @@ async def test_who_publishes_while_redis_is_away_is_refused_in_time(redis, redis
         await node.read("chat")
     with pytest.raises(BrokerError, match="unavailable"):
         await node.subscribe("other")
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
+    monkeypatch.undo()
     redis_server.start()
     await insist(node, b"after")
     assert await log_of(node) == [b"after"]
@@ -320,14 +323,15 @@ async def test_who_publishes_while_redis_is_away_is_refused_in_time(redis, redis
 
 async def test_what_may_have_been_done_is_not_done_again(redis, redis_server, monkeypatch):
     """A server that takes longer than anybody waits does it all the same."""
-    monkeypatch.setattr("hubbub.brokers.redis_line.PATIENCE", 0.3)
     node = await redis(redis_server.url)
     first = await node.publish("chat", b"first", DAY)
+    monkeypatch.setattr("hubbub.brokers.redis_line.PATIENCE", 0.3)
     redis_server.pause()
     unsure = [node.publish("chat", b"unsure %d" % n, DAY) for n in range(10)]
     for result in unsure:
         with pytest.raises(BrokerError, match="not known"):
             await result
+    monkeypatch.undo()
     redis_server.resume()
     sure = await insist(node, b"sure")
     assert await node.publish("chat", b"sure", DAY, id="sure") == sure
@@ -339,19 +343,19 @@ async def test_what_may_have_been_done_is_not_done_again(redis, redis_server, mo
 
 
 async def test_what_may_wait_has_an_end(redis, redis_server, monkeypatch):
+    node = await redis(redis_server.url)
+    await node.publish("chat", b"0", DAY)
     monkeypatch.setattr("hubbub.brokers.redis_line.WAITING", 100)
     monkeypatch.setattr("hubbub.brokers.redis_line.HELD", 1_000_000)
     monkeypatch.setattr("hubbub.brokers.redis_line.PATIENCE", 0.2)
-    node = await redis(redis_server.url)
-    await node.publish("chat", b"0", DAY)
     redis_server.pause()
     results = []
     with pytest.raises(BrokerError, match="too slow"):
-        for _ in range(102):
+        for _ in range(10_000):  # those that wait too long meanwhile are refused, and make room
             results.append(node.publish("chat", b"", DAY))
             await asyncio.sleep(0)
     with pytest.raises(BrokerError, match="too slow"):
-        for _ in range(100):
+        for _ in range(10_000):
             results.append(node.publish("chat", bytes(100_000), DAY))  # noqa: PERF401
     for result in results:
         with pytest.raises(BrokerError):
@@ -425,7 +429,7 @@ async def test_a_fault_in_the_watch_does_not_end_it(redis, redis_server, monkeyp
         await look(topic)
 
     monkeypatch.setattr(node._ears, "check", check)
-    await asyncio.wait_for(beaten.wait(), 5)
+    await asyncio.wait_for(beaten.wait(), 20)
     redis_server.ask("CLIENT", "KILL", "TYPE", "pubsub")
     await insist(node, b"1")
     await node.heard.until(lambda: node.heard.of() == [b"1"])

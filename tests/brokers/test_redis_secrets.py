@@ -7,6 +7,7 @@ from hubbub.errors import UsageError
 from hubbub.history import Keep
 
 from .. import redis_server
+from ..ports import free_port
 
 DAY = Keep(count=1_000, seconds=86_400)
 
@@ -26,7 +27,7 @@ def secured(tmp_path):
     authority, trusted = trustme.CA(), tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(trusted)
     chain, key = files(authority, tmp_path, "server")
-    port = redis_server.free_port()
+    port = free_port()
     server = redis_server.RedisServer(
         tmp_path / "redis", redis_server.redis(), tls_port=str(port), tls_auth_clients="yes",
         tls_cert_file=str(chain), tls_key_file=str(key), tls_ca_cert_file=str(trusted),

@@ -72,7 +72,7 @@ async def test_a_page_shows_nothing_that_was_not_delivered(sqlite):
 
 async def test_who_stops_waiting_does_not_stop_the_publication(sqlite):
     broker = await sqlite()
-    task = asyncio.ensure_future(asyncio.wait_for(broker.publish("chat", b"1", DAY), timeout=10))
+    task = asyncio.ensure_future(asyncio.wait_for(broker.publish("chat", b"1", DAY), timeout=20))
     await asyncio.sleep(0)
     task.cancel()
     assert (await broker.publish("chat", b"2", DAY)).offset == 2
@@ -331,7 +331,7 @@ async def test_it_sweeps_and_saves_by_itself(sqlite, clock, path, monkeypatch):
     monkeypatch.setattr(module, "QUIET", 0.01)
     broker = await sqlite()
     head = await broker.publish("chat", b"x" * 100_000, Keep(seconds=60))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while path.stat().st_size < 100_000:  # noqa: ASYNC110 (no event tells of a checkpoint)
             await asyncio.sleep(0.01)
         clock.now += WINDOW + 1

@@ -5,16 +5,19 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright, expect
 
+from tests.ports import free_port
+
 DEMOS = Path(__file__).parents[2] / "demos"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-DEADLINE = 15.0
+DEADLINE = 30.0
 ERRORS = ("error", "warning")
 
 expect.set_options(timeout=DEADLINE * 1000)
@@ -34,7 +37,7 @@ class Server:
     def __init__(self, demo, folder, broker):
         self.command = (sys.executable, "-m", "hubbub", "run", str(DEMOS / demo / "app.py"), "--broker", broker)
         self.folder = folder
-        self.port = 0
+        self.port = free_port()
         self.process = None
 
     def start(self):
@@ -50,12 +53,13 @@ class Server:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        line = self.process.stdout.readline()
-        found = re.search(r" at (http://[\d.:]+)$", line)
-        assert found, line + self.process.stdout.read()
-        self.url = found[1]
-        self.port = int(self.url.rpartition(":")[2])
-        return self
+        said = []
+        for line in self.process.stdout:
+            said.append(line)
+            if found := re.search(r" at (http://[\d.:]+)$", line):
+                self.url = found[1]
+                return self
+        raise AssertionError("".join(said))
 
     def kill(self):
         """As a power cut would: nothing is said and nothing is written."""
@@ -63,23 +67,27 @@ class Server:
         self.process.communicate(timeout=10)
 
     def stop(self):
+        if self.process is None:
+            return
         self.process.terminate()
-        self.process.communicate(timeout=DEADLINE)
+        try:
+            self.process.communicate(timeout=DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
 
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory):
     """``serve("chat")`` runs that demo until the module's tests are done."""
-    servers = []
+    with ExitStack() as stack:
 
-    def start(demo, broker="memory://"):
-        server = Server(demo, tmp_path_factory.mktemp(demo), broker)
-        servers.append(server)
-        return server.start()
+        def start(demo, broker="memory://"):
+            server = Server(demo, tmp_path_factory.mktemp(demo), broker)
+            stack.callback(server.stop)
+            return server.start()
 
-    yield start
-    for server in servers:
-        server.stop()
+        yield start
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -135,8 +143,8 @@ async def visit(browser):
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def long_visit(browser):
-    """``long_visit(url)`` opens a page for all tests of the module."""
+async def long_visit(browser, serve):
+    """``long_visit(url)`` opens a page for all tests of the module. It is closed before its server stops."""
     visits = Visits(browser)
     yield visits
     await visits.end()

@@ -46,6 +46,7 @@ async def pair(regulars, room):
     """Ada and Ben, who have been here for a while, in the room."""
     for each in regulars:
         await each.at.goto(room)
+        await expect(each.at.get_by_role("heading", level=1)).to_have_text(f"#{room.partition('#')[2]}")
     for each in regulars:
         await expect(each.people).to_have_count(2)
     return regulars

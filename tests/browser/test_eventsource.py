@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from hubbub import App, Channel, Keep, Kicked, on
 from tests.conftest import LANES, running
+from tests.ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -140,8 +141,8 @@ async def test_who_is_kicked_comes_back_once_and_is_told_to_stop(url, visit):
 async def test_a_restart_is_survived_and_nothing_is_missed(lane, tmp_path, visit):
     broker = f"sqlite:///{tmp_path / 'log.db'}"
     said = [str(number) for number in range(20)]
-    with running(make_app(broker=broker), lane=lane) as url:
-        port = int(url.rpartition(":")[2])
+    port = free_port()
+    with running(make_app(broker=broker), lane=lane, port=port) as url:
         source = await listen(await visit(url, breaks=True))
         await source.next()
         for text in said[:5]:
@@ -163,7 +164,7 @@ async def test_a_restart_is_survived_and_nothing_is_missed(lane, tmp_path, visit
 
 async def test_a_page_of_another_origin_listens_and_sends_with_credentials_if_it_is_on_the_list(visit):
     with running(make_app()) as elsewhere, running(make_app(origins=elsewhere)) as url:
-        page = await visit(elsewhere)
+        page = await visit(elsewhere, breaks=True)  # both servers stop before it is closed
         await page.context.add_cookies([{"name": "token", "value": "secret", "url": url}])
         async with page.expect_request(f"{url}/topics/room:a") as asked:
             source = await listen(page, f"{url}/topics/room:a", withCredentials=True)

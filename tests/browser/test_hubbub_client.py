@@ -4,13 +4,13 @@ import itertools
 import re
 from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import expect
 
 from tests.conftest import running
 from tests.interop.hubbub_app import make
+from tests.ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -105,16 +105,16 @@ async def test_it_finds_a_line_that_gets_through(browser, visit, url, topic, blo
 
 
 async def test_a_restart_of_the_server_loses_nothing(visit, topic, tmp_path):
-    broker = f"sqlite:///{tmp_path}/log.db"
+    broker, port = f"sqlite:///{tmp_path}/log.db", free_port()
     with ExitStack() as stack:
-        url = stack.enter_context(running(make(broker, pages=PAGES)))
+        url = stack.enter_context(running(make(broker, pages=PAGES), port=port))
         page = await open_page(visit, url, topic, breaks=True)
         await page.evaluate("say('before')")
         await hears(page, ["before"])
         stack.pop_all().close()
         await is_now(page, "down")
         await page.evaluate("void (window.late = say('meanwhile'))")
-        stack.enter_context(running(make(broker, pages=PAGES), port=urlsplit(url).port))
+        stack.enter_context(running(make(broker, pages=PAGES), port=port))
         await page.evaluate("window.late")
         await hears(page, ["before", "meanwhile"])
         told = await page.evaluate("told()")

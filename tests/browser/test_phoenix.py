@@ -1,12 +1,11 @@
 """phoenix.js in a browser: WebSocket, long polling, and from one to the other where the first is blocked."""
 
-import socket
-
 import pytest
 
 from hubbub import App
 from tests.conftest import LANES, running
 from tests.interop.app import Here, Lobby
+from tests.ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -65,12 +64,6 @@ def url(request, tmp_path_factory):
         yield url
 
 
-def closed_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 async def talk(page, transport=None, **options):
     told = await page.evaluate(TALK, {"options": options, "transport": transport, "topic": "/"})
     assert told["joined"] == "ok"
@@ -80,7 +73,7 @@ async def talk(page, transport=None, **options):
 
 
 async def test_over_a_websocket(url, visit):
-    assert await talk(await visit(url), longPollFallbackMs=5_000) == ("WebSocket", [0, 250, 255], None)
+    assert await talk(await visit(url), longPollFallbackMs=30_000) == ("WebSocket", [0, 250, 255], None)
 
 
 async def test_by_long_polling(url, visit):
@@ -89,7 +82,7 @@ async def test_by_long_polling(url, visit):
 
 async def test_it_falls_back_where_websockets_are_refused(url, visit):
     page = await visit(url, breaks=True)
-    by = await talk(page, "blocked", longPollFallbackMs=10_000, closed=closed_port())
+    by = await talk(page, "blocked", longPollFallbackMs=10_000, closed=free_port())
     assert by == ("LongPoll", {"_values": ["APr/"]}, "true")
     again = await talk(page, longPollFallbackMs=10_000)
     assert again == by, "this tab remembers it"

@@ -118,28 +118,28 @@ def test_ctrl_c_ends_it_with_code_zero(start: Start, listen: Callable[..., Liste
 
 
 def test_it_comes_back_to_a_server_that_was_started_again(
-    hubbub: Run, start: Start, listen: Callable[..., Listening], chat: str
+    hubbub: Run, start: Start, listen: Callable[..., Listening], chat: str, free_tcp_port: int
 ) -> None:
-    first = start("run", chat, "--broker", "sqlite:///chat.db")
+    first = start("run", chat, "--broker", "sqlite:///chat.db", port=free_tcp_port)
     listening = listen("room:lobby", "--params", '{"name": "ann"}', "--url", first.url)
     listening.next()
     first.rest()
     listening.until("trying again in")
-    start("run", chat, "--broker", "sqlite:///chat.db", port=int(first.url.rpartition(":")[2]))
+    start("run", chat, "--broker", "sqlite:///chat.db", port=free_tcp_port)
     listening.until("back again")
     assert listening.next()["event"] == "came"
 
 
 def test_what_did_not_come_in_between_is_told(
-    hubbub: Run, start: Start, listen: Callable[..., Listening], folder: Path
+    hubbub: Run, start: Start, listen: Callable[..., Listening], folder: Path, free_tcp_port: int
 ) -> None:
     (folder / "chat.py").write_text(CHAT + GREETING)
-    first = start("run", "chat", "--broker", "memory://")
+    first = start("run", "chat", "--broker", "memory://", port=free_tcp_port)
     listening = listen("/greeted", "--url", first.url)
     listening.next()
     first.process.kill()
     listening.until("trying again in")
-    start("run", "chat", "--broker", "memory://", port=int(first.url.rpartition(":")[2]))
+    start("run", "chat", "--broker", "memory://", port=free_tcp_port)
     listening.until(r"what was published between \S+:1 and \S+:1 did not come")
 
 

@@ -12,22 +12,13 @@ from typing import Any
 
 from hubbub import App, Channel, Limits, on
 
-app = App(
-    protocols=("engineio", "socketio"),
-    limits=Limits(heartbeat=0.3, patience=0.2, message=1_000_000, handshake=1.0),
-    origins="*",
-)
 
-
-@app.channel("/engine.io/")
 class Echo(Channel):
     @on("message")
     async def echo(self, data: Any) -> None:
         await self.push("message", data)
 
 
-@app.channel("/")
-@app.channel("/custom")
 class Suite(Channel):
     async def join(self) -> None:
         await self.push("auth", self.params)
@@ -39,3 +30,18 @@ class Suite(Channel):
     @on("message-with-ack")
     async def message_with_ack(self, *values: Any) -> tuple[Any, ...]:
         return values
+
+
+def make(**limits: Any) -> App:
+    app = App(protocols=("engineio", "socketio"), limits=Limits(message=1_000_000, **limits), origins="*")
+    app.channel("/engine.io/")(Echo)
+    app.channel("/")(Suite)
+    app.channel("/custom")(Suite)
+    return app
+
+
+app = make(heartbeat=0.3, patience=0.2, handshake=1.0)
+"""As the suites have it."""
+
+patient = make()
+"""For tests of ours, which a machine that is busy may hold up for longer than that."""

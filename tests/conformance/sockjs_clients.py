@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-DEADLINE = 5
+DEADLINE = 20
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 NOT_CACHED = "no-store, no-cache, no-transform, must-revalidate, max-age=0"
 

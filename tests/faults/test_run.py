@@ -10,7 +10,7 @@ from .run import Run
 from .world import World
 
 SEED = 1
-DEADLINE = 35.0
+DEADLINE = 150.0
 
 
 @pytest.mark.parametrize(("broker", "nodes", "faults"), [("memory", 1, 4), ("sqlite", 1, 4), ("redis", 2, 6)])

@@ -13,12 +13,13 @@ import sys
 import time
 from pathlib import Path
 
-from ..redis_server import RedisServer, free_port
+from ..ports import free_port
+from ..redis_server import RedisServer
 from .proxy import FaultProxy
 from .wires import Http, open_line
 
 APP = Path(__file__).with_name("app.py")
-START = 20.0
+START = 40.0
 """Seconds for a node to answer, or to end."""
 
 
@@ -44,7 +45,8 @@ class Node:
 
     def launch(self):
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.words, stdout=log, stderr=log, cwd=self.folder)
+            places = {**os.environ, "XDG_RUNTIME_DIR": str(self.folder)}  # one that is killed leaves its secret there
+            self.process = subprocess.Popen(self.words, stdout=log, stderr=log, cwd=self.folder, env=places)
 
     async def until_reachable(self):
         deadline = time.monotonic() + START

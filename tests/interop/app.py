@@ -7,7 +7,7 @@ import msgspec
 
 from hubbub import App, Channel, Forbidden, Keep, Kicked, Limits, Refused, on
 
-app = App(limits=Limits(heartbeat=1.0, patience=1.0, rate=0))
+app = App(limits=Limits(heartbeat=1.0, patience=4.0, rate=0))
 
 
 class Sum(msgspec.Struct):
@@ -63,7 +63,7 @@ class Lobby(Channel):
 
     @on("ask me")
     async def ask_me(self, question: str) -> None:
-        answer = await self.call("question", question, timeout=5)
+        answer = await self.call("question", question, timeout=20)
         await self.push("you answered", answer)
 
     @on("refuse")

@@ -43,7 +43,7 @@ def make(broker: str = "memory://", **settings: Any) -> App:
             asyncio.get_running_loop().create_task(self.ask(question))
 
         async def ask(self, question: str) -> None:
-            await self.publish("answered", await self.call("question", question, timeout=5))
+            await self.publish("answered", await self.call("question", question, timeout=20))
 
         @on("refuse")
         async def refuse(self) -> None:

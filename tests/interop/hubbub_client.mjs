@@ -33,7 +33,7 @@ async function ask(what) {
   return (await lines.next()).value;
 }
 
-function within(what, promise, milliseconds = 8_000) {
+function within(what, promise, milliseconds = 20_000) {
   let timer;
   const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`${what}: not in time`)), milliseconds)));
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));

@@ -54,7 +54,7 @@ class PythonSocketIO(Client):
         await self.socket.connect(self.url, namespaces=[f"/{self.topic}"], auth={"name": self.name})
 
     async def say(self, number):
-        assert await self.socket.call("say", message(number), namespace=f"/{self.topic}", timeout=10) == number
+        assert await self.socket.call("say", message(number), namespace=f"/{self.topic}", timeout=20) == number
 
     async def stop(self):
         await self.socket.disconnect()
@@ -107,7 +107,7 @@ class Native(Listening):
     async def say(self, number):
         reply = self.replies[number] = asyncio.get_running_loop().create_future()
         await self.tell(send=self.topic, event="say", payload=message(number, self.bytes_as), ref=number)
-        assert (await asyncio.wait_for(reply, 10))["ok"]
+        assert (await asyncio.wait_for(reply, 20))["ok"]
 
 
 class Slow(Native):

@@ -18,7 +18,7 @@ function connect(namespace = "/", extra = {}) {
 
 function once(emitter, event) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no ${event} within 5 s`)), 5000);
+    const timer = setTimeout(() => reject(new Error(`no ${event} within 15 s`)), 15_000);
     emitter.once(event, (...values) => {
       clearTimeout(timer);
       resolve(values.length > 1 ? values : values[0]);
@@ -146,7 +146,7 @@ const checks = {
     const socket = await connected();
     let closed = false;
     socket.on("disconnect", () => (closed = true));
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await new Promise((resolve) => setTimeout(resolve, 5500));
     assert.equal(closed, false);
     assert.equal(await socket.emitWithAck("text", "alive"), "ALIVE");
   },
@@ -165,9 +165,15 @@ const checks = {
   },
 };
 
+// It takes longer than the server would wait for a client that does not answer: beside all others, it costs no time.
+const LONG = "is kept by heartbeats";
+const kept = checks[LONG]();
+kept.catch(() => {}); // it is told in its turn
+open.length = 0;
+
 for (const [name, check] of Object.entries(checks)) {
   try {
-    await check();
+    await (name === LONG ? kept : check());
     console.log(`ok ${name}`);
   } catch (error) {
     console.log(`FAILED ${name}: ${error.stack}`);

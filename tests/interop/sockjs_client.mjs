@@ -38,7 +38,7 @@ class Client {
 function within(promise, what) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no ${what} within 10 s`)), 10000);
+    timer = setTimeout(() => reject(new Error(`no ${what} within 20 s`)), 20_000);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from hubbub import App, Channel, Forbidden, Keep, Kicked, on
 from tests.conftest import LANES, running
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -139,8 +140,8 @@ def test_who_is_kicked_comes_back_once_and_is_told_to_stop(url):
 @pytest.mark.parametrize("lane", LANES)
 def test_a_restart_is_survived_and_nothing_is_missed(lane, tmp_path):
     broker = f"sqlite:///{tmp_path / 'log.db'}"
-    with running(make_app(broker), lane=lane) as url:
-        port = int(url.rpartition(":")[2])
+    port = free_port()
+    with running(make_app(broker), lane=lane, port=port) as url:
         process = listening(f"{url}/topics/room:lobby?name=Ada", "hubbub.open", "hubbub.lost", "said")
         source = process.__enter__()
         assert source.next()[0] == "hubbub.open"

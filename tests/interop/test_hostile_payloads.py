@@ -57,7 +57,7 @@ async def neighbours(url):
         await mouth.emit("say", "before")
         yield
         await mouth.emit("say", "after")
-        assert [(await asyncio.wait_for(heard.get(), 5))["text"] for _ in range(2)] == ["before", "after"]
+        assert [(await asyncio.wait_for(heard.get(), 20))["text"] for _ in range(2)] == ["before", "after"]
         assert ear.connected
         assert mouth.connected
     finally:
@@ -76,7 +76,7 @@ async def joined(url):
 
 
 async def hear(socket):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (message := await socket.recv()) == "2":
             await socket.send("3")
     return message

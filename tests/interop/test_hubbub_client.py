@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -16,6 +15,7 @@ import pytest
 import hubbub
 from tests.conftest import LANES, running
 from tests.interop.hubbub_app import make
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -64,10 +64,10 @@ class Node:
                 if self.serve is not None and line.startswith(("stop", "start")):
                     self.serve(line.strip())
                     print("done", file=self.process.stdin, flush=True)
-            assert self.process.wait(timeout=10) == 0, "\n".join(told)
+            assert self.process.wait(timeout=30) == 0, "\n".join(told)
         finally:
             self.process.kill()
-            self.process.communicate(timeout=10)
+            self.process.communicate(timeout=30)
         return [line for line in told if line.startswith("ok ")]
 
 
@@ -91,10 +91,9 @@ class Server:
 
     def __init__(self, stack, lane, broker):
         self.stack = stack
-        self.settings = {"lane": lane}
+        self.settings = {"lane": lane, "port": free_port()}
         self.broker = broker
         self.url = self.start()
-        self.settings["port"] = urlsplit(self.url).port
 
     def start(self):
         self.app = make(self.broker)
@@ -131,7 +130,7 @@ def test_it_tries_everything_again_when_the_server_was_away(restarting):
 
 
 def told_by(*command, **options):
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=50, **options)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100, **options)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 

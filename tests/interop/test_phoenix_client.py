@@ -27,7 +27,7 @@ def url(request):
 def test_the_javascript_client(url, transport):
     ended = subprocess.run(
         [NODE, HERE / "phoenix_client.mjs", url, transport],
-        capture_output=True, text=True, timeout=55, env={**os.environ, "WEB": str(WEB)}, check=False,
+        capture_output=True, text=True, timeout=120, env={**os.environ, "WEB": str(WEB)}, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.count("ok ") == 20

@@ -41,7 +41,7 @@ class Witness:
         await self.socket.send(json.dumps(["1", ref, TOPIC, event, payload]))
 
     async def hear(self):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             return json.loads(await self.socket.recv())
 
     async def is_well(self):
@@ -115,7 +115,7 @@ async def test_a_message_that_is_none_ends_its_own_connection(url, witness, mess
     async with connect(f"{socket_url(url)}?{VSN}") as socket:
         await socket.send(message)
         with pytest.raises(ConnectionClosed) as closed:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 await socket.recv()
         assert closed.value.rcvd.code == code
 
@@ -129,7 +129,7 @@ async def test_an_unknown_topic_is_refused_and_the_connection_lives(url, witness
     async with connect(f"{socket_url(url)}?{VSN}") as socket:
         for topic, status in (("cellar", "error"), (TOPIC, "ok")):
             await socket.send(json.dumps(["1", "1", topic, "phx_join", {}]))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 answer = json.loads(await socket.recv())
             assert (answer[2], answer[4]["status"]) == (topic, status)
         assert answer[4]["response"] == {}
@@ -225,7 +225,7 @@ async def test_a_body_that_takes_too_long(url, http, witness, monkeypatch):
     token = headers["x-phoenix-longpoll-token"]
     head = f"POST /socket/longpoll?{VSN}&token={token} HTTP/1.1\r\nhost: {place.netloc}\r\ncontent-length: 9\r\n\r\n["
     writer.write(head.encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         answer = await reader.readuntil(b"}")
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.endswith(b'{"status":408}')

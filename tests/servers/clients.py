@@ -43,7 +43,7 @@ class Client:
         return first >> 4 & 7, first & 15, await self._exactly(length)
 
     async def _exactly(self, size):
-        return await asyncio.wait_for(self.reader.readexactly(size), 10)
+        return await asyncio.wait_for(self.reader.readexactly(size), 20)
 
     def send(self, payload, opcode=TEXT, reserved=0):
         self.writer.write(client_frame(opcode, payload, reserved=reserved))
@@ -62,7 +62,7 @@ async def connect(url, path, offer=None, **headers):
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request(url, path, sec_websocket_extensions=offer, **headers))
     try:
-        response = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        response = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
         yield Client(reader, writer, response.decode().lower())
     finally:
         writer.close()

@@ -118,10 +118,13 @@ def test_what_is_no_list_of_extensions_is_refused(offers: str) -> None:
     ],
 )
 def test_headers_made_to_be_slow_are_not(header: str) -> None:
-    began = time.perf_counter()
-    with pytest.raises(ProtocolError):
-        list(read_extensions(header))
-    assert time.perf_counter() - began < 0.05  # 0.5 ms here; a quadratic reader takes 100 and more
+    took = []
+    for _ in range(3):
+        began = time.thread_time()
+        with pytest.raises(ProtocolError):
+            list(read_extensions(header))
+        took.append(time.thread_time() - began)
+    assert min(took) < 0.05  # 0.5 ms here; a quadratic reader takes 100 and more
 
 
 def test_what_was_agreed_on_is_said_in_the_response() -> None:

@@ -245,9 +245,12 @@ def test_half_a_request_is_refused() -> None:
 )
 def test_headers_made_to_be_slow_are_not(changes: dict[str, str | None]) -> None:
     data = request(changes)
-    began = time.perf_counter()
-    assert status(data) == 400
-    assert time.perf_counter() - began < 0.05  # 1 ms here
+    took = []
+    for _ in range(3):
+        began = time.thread_time()
+        assert status(data) == 400
+        took.append(time.thread_time() - began)
+    assert min(took) < 0.05  # 1 ms here
 
 
 @settings(max_examples=300, deadline=None)

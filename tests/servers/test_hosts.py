@@ -1,7 +1,6 @@
 """The same application under other ASGI servers, and mounted in other applications."""
 
 import asyncio
-import socket
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from starlette.websockets import WebSocket
 from hubbub import App
 from tests.conftest import LANES
 from tests.interop.app import Lobby, app
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 HOSTS = {
@@ -28,12 +28,6 @@ HOSTS = {
 }
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @asynccontextmanager
 async def hosted(name):
     port = free_port()
@@ -41,7 +35,7 @@ async def hosted(name):
         sys.executable, *(part.format(port=port) for part in HOSTS[name]), cwd=ROOT
     )
     try:
-        async with asyncio.timeout(20), aiohttp.ClientSession() as http:
+        async with asyncio.timeout(40), aiohttp.ClientSession() as http:
             while True:
                 try:
                     async with http.get(f"http://127.0.0.1:{port}/hubbub/health") as response:
@@ -54,7 +48,7 @@ async def hosted(name):
     finally:
         process.terminate()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 await process.wait()
         except TimeoutError:
             process.kill()
@@ -69,10 +63,10 @@ async def converse(url, transport, path="socket.io"):
     for client, name in ((ada, "Ada"), (bob, "Bob")):
         await client.connect(url, transports=[transport], socketio_path=path, auth={"name": name})
     try:
-        assert await ada.call("text", "hi", timeout=5) == "HI"
-        assert await ada.call("echo", b"\x00\xff", timeout=5) == b"\x00\xff"
+        assert await ada.call("text", "hi", timeout=20) == "HI"
+        assert await ada.call("echo", b"\x00\xff", timeout=20) == b"\x00\xff"
         await ada.emit("say", "hello")
-        assert await asyncio.wait_for(heard.get(), 5) == {"name": "Ada", "text": "hello"}
+        assert await asyncio.wait_for(heard.get(), 20) == {"name": "Ada", "text": "hello"}
     finally:
         await ada.disconnect()
         await bob.disconnect()
@@ -101,7 +95,7 @@ async def talk_to_neighbours(url):
             assert await response.text() == "a page of the other application"
         async with http.ws_connect(f"{url.replace('http', 'ws')}/own") as websocket:
             await websocket.send_str("to the neighbour")
-            assert await websocket.receive_str(timeout=5) == "to the neighbour"
+            assert await websocket.receive_str(timeout=20) == "to the neighbour"
 
 
 def starlette():

@@ -25,7 +25,7 @@ from hubbub.errors import Unauthorized
 from tests.conftest import LANES, running
 from tests.protocols.event_streams import Reader
 
-DEADLINE = 10.0
+DEADLINE = 20.0
 STREAM = {"accept": "text/event-stream"}
 app = App(origins="https://friend.example", limits=Limits(message=5_000, outbox=200_000, stalled=1.0))
 came: "queue.Queue[str]" = queue.Queue()

@@ -7,10 +7,11 @@ import resource
 import time
 from collections import Counter
 
+from ...ports import free_port
 from ..http_clients import KINDS, Stream
 from ..record import Broken, Joined
 from ..run import Run
-from ..world import Node, World, free_port
+from ..world import Node, World
 from .report import Report, quantile
 
 SECONDS = 900
