@@ -11,7 +11,9 @@
     │   ├── Forbidden       you may not
     │   ├── NotFound        there is no such topic or event
     │   ├── TooBig          more than a limit allows
-    │   └── TooMany         more often than a limit allows
+    │   ├── TooMany         more often than a limit allows
+    │   ├── Unavailable     not just now
+    │   └── Failed          the application's own fault, which its operator has read of
     ├── Disconnect          the connection ends, by the server's will
     │   ├── Shutdown        come back: this server is going away
     │   ├── Expired         come back with a fresh token
@@ -140,6 +142,13 @@ class Unavailable(Refused):
 
     code = "unavailable"
     status = 503
+
+
+class Failed(Refused):
+    """The application failed."""
+
+    code = "internal"
+    status = 500
 
 
 class Disconnect(HubbubError):

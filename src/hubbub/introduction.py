@@ -28,7 +28,7 @@ import msgspec
 
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
-from hubbub.errors import Disconnect, Expired, HubbubError, Refused, Unavailable, UsageError
+from hubbub.errors import Disconnect, Expired, Failed, HubbubError, Unavailable, UsageError
 from hubbub.messages import decode
 from hubbub.protocols.base import Request
 
@@ -178,7 +178,7 @@ class _Introduction:
             raise
         except Exception as error:
             self._all.complain(error)
-            raise Refused("something went wrong", code="internal") from None
+            raise Failed("something went wrong") from None
         finally:
             self._asking = None
 

@@ -21,7 +21,7 @@ from hubbub.channels.base import Past, Published
 from hubbub.connection import Connection
 from hubbub.eager import Eager
 from hubbub.envelope import PLAIN, Envelope, unseal
-from hubbub.errors import Disconnect, HubbubError, Kicked, NotFound, Refused, TooMany, UsageError
+from hubbub.errors import Disconnect, Failed, HubbubError, Kicked, NotFound, Refused, TooMany, UsageError
 from hubbub.gathering import Present
 from hubbub.history import NOWHERE, Entry, Position
 from hubbub.hub import Hub
@@ -258,7 +258,7 @@ class Membership:
         if not isinstance(error, Exception):
             raise error
         self.house.complain(f"{self.blueprint.channel.__name__}.{where} in {self.topic} failed", error)
-        return Refused("something went wrong", code="internal")
+        return Failed("something went wrong")
 
     async def hook(self, name: str, arguments: tuple[Any, ...]) -> None:
         """Call ``online`` or ``offline`` of the channel."""

@@ -414,7 +414,7 @@ async def test_a_retry_is_one_publication(http):
         ("take", "application/octet-stream", b"\x00\xff", 200, b"\xff\x00"),
         ("nothing", "application/json", b"", 204, b""),
         ("refuse", "", b"", 400, "table_full"),
-        ("break", "", b"", 400, "internal"),
+        ("break", "", b"", 500, "internal"),
         ("say", "application/json", b'{"text":5}', 422, "invalid"),
         ("say", "application/x-www-form-urlencoded", b"text=hi&times=two", 422, "invalid"),
         ("say", "application/json", b"", 422, "invalid"),
