@@ -1,9 +1,14 @@
 """Pages of other origins may not connect, unless they are listed."""
 
+from contextlib import suppress
+
 import pytest
 
-from hubbub.auth import Origins, origin_of
-from hubbub.errors import UsageError
+from hubbub import App
+from hubbub.auth import STRANGERS, Origins, origin_of
+from hubbub.errors import Forbidden, UsageError
+from hubbub.protocols.base import Request
+from hubbub.servers.carriers import check_origin
 
 OWN = "chat.example"
 
@@ -77,3 +82,17 @@ def test_what_is_no_origin_is_the_developers_mistake(listed):
 )
 def test_what_a_page_embeds_is_asked_by_that_page(headers, origin):
     assert origin_of(headers) == origin
+
+
+def test_whoever_runs_the_server_reads_once_which_origin_was_refused(caplog):
+    app = App(origins=["https://app.example"])
+    for origin in ("https://app.example", "http://localhost:5173", "http://localhost:5173"):
+        with suppress(Forbidden):
+            check_origin(app, Request("GET", "/", headers={"origin": origin, "host": "localhost:3000"}))
+    assert [record.origin for record in caplog.records] == ["http://localhost:5173"]
+    assert "App(origins=...)" in caplog.text
+
+
+def test_strangers_cannot_fill_the_log():
+    origins = Origins()
+    assert sum(origins.is_news(f"https://{number}.example") for number in range(1_000)) == STRANGERS

@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 
 from hubbub.errors import UsageError
 
+STRANGERS = 20
+"""How many origins are told of to the operator: a list that strangers could make long."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -48,12 +51,13 @@ def origin_of(headers: Mapping[str, str]) -> str | None:
 class Origins:
     """The pages that may connect: always those of the same host and port, and those listed; ``"*"`` lists all."""
 
-    __slots__ = ("_all", "_listed")
+    __slots__ = ("_all", "_listed", "_strangers")
 
     def __init__(self, listed: str | Iterable[str] | None = None) -> None:
         names = [listed] if isinstance(listed, str) else list(listed or ())
         self._all = "*" in names
         self._listed = set()
+        self._strangers: set[str] = set()
         for name in names:
             if name == "*":
                 continue
@@ -76,3 +80,10 @@ class Origins:
             return True
         own = _split(f"{parts[0]}://{host}") if host else None
         return own is not None and own[1:] == parts[1:]
+
+    def is_news(self, origin: str) -> bool:
+        """Whether this origin was not refused before, and is one of the first ``STRANGERS`` that were."""
+        if origin[:200] in self._strangers or len(self._strangers) == STRANGERS:
+            return False
+        self._strangers.add(origin[:200])
+        return True

@@ -4,6 +4,7 @@ Nothing here knows ASGI or transports; both lanes stand on it.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
@@ -19,6 +20,8 @@ from hubbub.protocols.base import Line, Request, Session
 from hubbub.protocols.base import Protocol as Conversation
 from hubbub.servers.files import Files
 from hubbub.servers.routes import Door, Routes
+
+log = logging.getLogger("hubbub")
 
 PENDING = 65_536
 """Bytes handed to the server and not yet taken by it at which a line counts as full: asyncio's own mark."""
@@ -66,9 +69,15 @@ class Host(Protocol):
 
 
 def check_origin(host: Host, request: Request) -> None:
-    """Raises Forbidden for what a page asks that may not."""
-    if not host.origins.allows(origin_of(request.headers), request.headers.get("host")):
-        raise Forbidden("pages of this origin may not connect")
+    """Raises Forbidden for what a page asks that may not. A browser tells its page nothing of the reason, so whoever
+    runs the server is told, once for each origin."""
+    origin, own = origin_of(request.headers), request.headers.get("host")
+    if origin is None or host.origins.allows(origin, own):
+        return
+    if host.origins.is_news(origin):
+        told = {"origin": origin[:200], "host": own}
+        log.warning("pages of this origin may not connect: App(origins=...) lists those that may", extra=told)
+    raise Forbidden("pages of this origin may not connect")
 
 
 def admit(host: Host, door: Door, request: Request) -> Connection:
