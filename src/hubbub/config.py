@@ -36,7 +36,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, le=65_535, title="a whole number from 0 to 65535", description="The port; 0 takes a free one.")
     ] = 3000
     broker: Annotated[
-        str | None, Meta(title="a URL", description="memory:// or sqlite:///file, instead of what the App says.")
+        str | None,
+        Meta(
+            title="a URL",
+            description="memory://, sqlite:///file or redis://host, instead of what the App says.",
+        ),
     ] = None
     secret: Annotated[
         Secret | None,
@@ -68,18 +72,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 10.0
     lane: Annotated[
-        Literal["fast", "asgi"], Meta(title="fast or asgi", description="How WebSockets reach the application.")
+        Literal["fast", "asgi"],
+        Meta(
+            title="fast or asgi",
+            description="How WebSockets reach the application: fast, or asgi through the server's own.",
+        ),
     ] = "fast"
     compression: Annotated[
         bool, Meta(title="true or false", description="Compress the messages of WebSockets whose clients can.")
     ] = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Meta(title="debug, info, warning or error", description="The least that is logged."),
+        Meta(title="debug, info, warning or error", description="The least that is logged: debug, info, warning, error."),
     ] = "info"
     log_format: Annotated[
         Literal["auto", "console", "json"],
-        Meta(title="auto, console or json", description="How it is written; auto is console on a terminal."),
+        Meta(title="auto, console or json", description="How it is written: console, json; auto is console on a terminal."),
     ] = "auto"
     reload: Annotated[bool, Meta(title="true or false", description="Start again whenever a source file changes.")] = (
         False

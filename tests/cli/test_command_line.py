@@ -26,7 +26,8 @@ def test_run_has_an_option_for_every_setting(hubbub: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["rum"], "No such command 'rum'.*"),
+        (["rum"], r"There is no command 'rum'; did you mean run\?"),
+        (["serve-it"], r"There is no command 'serve-it'; there are run, demo, new, publish, listen\."),
         (["run"], r"Missing argument 'MODULE:APP'\."),
         (["run", "chat", "--prot", "1"], r"No such option.*--prot.*"),
         (["publish", "room"], r"Missing argument 'EVENT'\."),

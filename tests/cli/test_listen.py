@@ -25,6 +25,17 @@ class Room(Channel):
     async def join(self, room: str, name: str) -> None:
         await self.publish("came", name, [room])
 
+@app.authenticate
+def who(handshake):
+    return handshake.token
+
+@app.channel("inbox:{user}")
+class Inbox(Channel):
+    async def join(self, user: str) -> None:
+        if user != self.connection.identity:
+            raise Forbidden("not yours")
+        await self.publish("came", user)
+
 @app.channel("closed")
 class Closed(Channel):
     async def join(self) -> None:
@@ -94,6 +105,17 @@ def test_each_publication_is_a_line_of_json(
     assert listening.next() == {"topic": "room:lobby", "event": "came", "payload": ["ann", ["lobby"]]}
     hubbub("publish", "room:lobby", "said", '{"text": "two\\nlines"}', "--url", url)
     assert listening.next() == {"topic": "room:lobby", "event": "said", "payload": {"text": "two\nlines"}}
+
+
+def test_a_token_says_who_listens(
+    hubbub: Run, start: Start, listen: Callable[..., Listening], chat: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = start("run", chat).url
+    assert listen("inbox:ann", "--token", "ann", "--url", url).next()["payload"] == "ann"
+    assert_mistake(hubbub("listen", "inbox:ann", "--url", url), r".* refused inbox:ann: not yours\.", 1)
+    assert_mistake(hubbub("listen", "inbox:ann", "--token", "a\nb", "--url", url), r"--token must be printable ASCII\.")
+    monkeypatch.setenv("HUBBUB_TOKEN", "bob")
+    assert listen("inbox:bob", "--url", url).next()["payload"] == "bob"
 
 
 def test_a_kept_topic_has_positions(hubbub: Run, start: Start, listen: Callable[..., Listening], chat: str) -> None:

@@ -21,7 +21,7 @@ IMPORTS = {
     "text.py": ("app = 'chat'", r"text:app is of type str, and not a hubbub\.App\."),
     "asgi.py": (
         "async def app(scope, receive, send): ...",
-        r"asgi:app is of type function, and not a hubbub\.App; serve both with App\(fallback=\.\.\.\), or .*\.",
+        r"asgi:app is of type function, and not a hubbub\.App: serve both with App\(fallback=app\); .*\.",
     ),
     "needs.py": ("\nimport tulips", r"needs\.py:2 imports 'tulips', which is not installed\."),
     "needs_part.py": ("import json.tulips", r"needs_part\.py:1 imports 'json\.tulips', which is not installed\."),

@@ -7,6 +7,7 @@ What goes wrong is one sentence on standard error, never a traceback, and an exi
     2   a mistake in the command, the configuration or the application: nothing was started
 """
 
+import difflib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,16 @@ class Verbs(click.Group):
             return None
         command: click.Command = importlib.import_module(f"hubbub.cli.{name}").command
         return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = arguments[0]
+        if name not in VERBS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, VERBS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(VERBS)}."
+            context.fail(f"There is no command {name!r}; {hint}")
+        return super().resolve_command(context, arguments)
 
 
 @click.group("hubbub", cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

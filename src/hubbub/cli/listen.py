@@ -32,10 +32,11 @@ SLOWEST = 30.0
 @click.command("listen", short_help="Print what is published in a topic.")
 @click.argument("topic")
 @click.option("--params", metavar="JSON", help="The join parameters: one object.")
+@click.option("--token", envvar="HUBBUB_TOKEN", help="Who you are, to a server that asks; safer as HUBBUB_TOKEN.")
 @at
-def command(topic: str, params: str | None, url: str | None) -> int:
+def command(topic: str, params: str | None, token: str | None, url: str | None) -> int:
     """Join TOPIC and print each publication as one line of JSON, until Ctrl-C."""
-    listener = Listener(Server.find(url, None), topic, _object(params))
+    listener = Listener(Server.find(url, None), topic, _object(params), _headers(token))
     asyncio.run(_print(listener))
     return 0
 
@@ -64,6 +65,14 @@ def _object(text: str | None) -> dict[str, Any] | None:
         raise UsageError(f"--params must be one JSON object: {error}.") from None
 
 
+def _headers(token: str | None) -> dict[str, str]:
+    if token is None:
+        return {}
+    if not (token.isascii() and token.isprintable()):
+        raise UsageError("--token must be printable ASCII.")
+    return {"authorization": f"Bearer {token}"}
+
+
 class Fault(msgspec.Struct):
     """Why something was refused, or ended."""
 
@@ -89,10 +98,11 @@ class Gone(Exception):
 class Listener:
     """One topic, and where in it we are."""
 
-    def __init__(self, server: Server, topic: str, params: dict[str, Any] | None) -> None:
+    def __init__(self, server: Server, topic: str, params: dict[str, Any] | None, headers: dict[str, str]) -> None:
         self.server = server
         self.topic = topic
         self.params = params
+        self.headers = headers
         self.position: Position | None = None
         self.joined = False  # on this connection
         self.known = False  # on an earlier one: the server is there, and will be again
@@ -104,7 +114,7 @@ class Listener:
         first, or does not want us."""
         while True:
             try:
-                async with connect(self._address(), max_size=None, proxy=None) as socket:
+                async with self._line() as socket:
                     await socket.send(self._request())
                     while True:
                         async with asyncio.timeout(None if self.joined else PATIENCE):
@@ -115,8 +125,9 @@ class Listener:
             except (OSError, TimeoutError, WebSocketException, Gone) as error:
                 await self._pause(_reason(error))
 
-    def _address(self) -> str:
-        return f"ws{str(self.server).removeprefix('http')}/hubbub/websocket"
+    def _line(self) -> connect:
+        address = f"ws{str(self.server).removeprefix('http')}/hubbub/websocket"
+        return connect(address, max_size=None, proxy=None, additional_headers=self.headers)
 
     def _request(self) -> str:
         asked: dict[str, Any] = {"join": self.topic, "ref": 1}

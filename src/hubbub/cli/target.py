@@ -30,8 +30,10 @@ def find(target: str, directory: Path) -> App:
     found = _attribute(module, name, source)
     if isinstance(found, App):
         return found
-    hint = "; serve both with App(fallback=...), or mount an App in it" if callable(found) else ""
-    raise UsageError(f"{source}:{name} is of type {type(found).__name__}, and not a hubbub.App{hint}.")
+    kind = f"{source}:{name} is of type {type(found).__name__}, and not a hubbub.App"
+    if callable(found):
+        raise UsageError(f"{kind}: serve both with App(fallback={name}); or if an App is mounted in it, with uvicorn.")
+    raise UsageError(f"{kind}.")
 
 
 def folder(target: str, directory: Path) -> Path:
