@@ -83,11 +83,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ] = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Meta(title="debug, info, warning or error", description="The least that is logged: debug, info, warning, error."),
+        Meta(
+            title="debug, info, warning or error",
+            description="The least that is logged: debug, info, warning or error.",
+        ),
     ] = "info"
     log_format: Annotated[
         Literal["auto", "console", "json"],
-        Meta(title="auto, console or json", description="How it is written: console, json; auto is console on a terminal."),
+        Meta(
+            title="auto, console or json",
+            description="How it is written: console, json; auto is console on a terminal.",
+        ),
     ] = "auto"
     reload: Annotated[bool, Meta(title="true or false", description="Start again whenever a source file changes.")] = (
         False
