@@ -22,7 +22,7 @@ from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
 from hubbub.draining import drain
 from hubbub.eager import Eager
-from hubbub.envelope import Envelope
+from hubbub.envelope import PLAIN, Envelope
 from hubbub.errors import Disconnect, Kicked, UsageError
 from hubbub.gathering import Present
 from hubbub.history import Position
@@ -160,17 +160,27 @@ class App:
         return function
 
     def publish(
-        self, topic: str, event: str, *payload: Any, keep: bool = True, id: str | None = None, key: str = ""
+        self,
+        topic: str,
+        event: str,
+        *payload: Any,
+        to: str = "",
+        keep: bool = True,
+        volatile: bool = False,
+        key: str = "",
+        id: str | None = None,
     ) -> Awaitable[Position]:
-        """Tell everyone in a topic, or in one of its rooms (``topic#room``). From a thread other than the event
-        loop's it blocks, and returns the position itself.
+        """Tell everyone in a topic, or in its room ``to``, which may also stand in the topic's name (``topic#room``).
+        The options are those of ``Channel.publish``. From a thread other than the event loop's it blocks, and returns
+        the position itself.
 
         Raises NotFound when no channel has this topic, BrokerError when the log could not take it.
         """
         name, _, room = canonical(topic).partition("#")
         blueprint, _ = self.reception.channels.find(name)
         body = encode((event, *payload))
-        envelope = Envelope(room=room, key=key)
+        room = to or room
+        envelope = Envelope("", room, volatile, key) if room or volatile or key else PLAIN
         work = partial(self._publish, name, body, blueprint.history if keep else None, envelope, id)
         return self._workers.on_loop(work) if self._started else work()
 
@@ -229,6 +239,8 @@ class App:
             reception.attendance = self.attendance = Attendance(self, reception.hook)
             await self.nodes.start()
             await self.attendance.start()
+            if not STATIC.is_dir():  # a package that was made of a checkout in which nobody has run `make`
+                log.warning("there are no browser clients to serve: run `make demo` in the checkout, and install again")
             self._started, self._until = True, None
             self._background.start(self.complain)
 
@@ -288,6 +300,8 @@ class App:
         served = [(protocol.title or protocol.name, path, "") for protocol, path in self.routes.places()]
         if self.files.find("/index.html") is not None:
             served.insert(0, ("pages", "/", ""))
+        elif self.fallback is None:
+            served.insert(0, ("pages", "none", "App(pages=folder) serves those of a folder with an index.html"))
         served.append(("health", "/hubbub/health", ""))
         return served
 

@@ -56,6 +56,7 @@ def test_it_says_once_what_is_served_where_and_then_nothing(start: Start, folder
     rows = {line.split()[0]: line.split()[1] for line in output.splitlines()}
     assert rows["broker"] == "sqlite:///chat.db"
     assert rows["lane"] == "asgi"
+    assert rows["pages"] == "none"
     assert "/socket.io/" in output
     assert "/hubbub/websocket" in output
     assert not any("{" in line or "Traceback" in line for line in output.splitlines())

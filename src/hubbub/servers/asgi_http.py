@@ -113,6 +113,11 @@ class _Publish(msgspec.Struct):
     topic: str
     event: str
     payload: list[msgspec.Raw] = []
+    to: str = ""
+    keep: bool = True
+    volatile: bool = False
+    key: str = ""
+    id: str | None = None
 
 
 async def _publish(host: Host, incoming: Incoming) -> Response:
@@ -123,7 +128,16 @@ async def _publish(host: Host, incoming: Incoming) -> Response:
             raise Unauthorized("this needs the server's secret")
         body = await requests.read_body(incoming, host.limits.message)
         asked = msgspec.json.decode(body, type=_Publish)
-        position = await host.publish(asked.topic, asked.event, *asked.payload)
+        position = await host.publish(
+            asked.topic,
+            asked.event,
+            *asked.payload,
+            to=asked.to,
+            keep=asked.keep,
+            volatile=asked.volatile,
+            key=asked.key,
+            id=asked.id,
+        )
     except msgspec.MsgspecError as error:
         return problem(Invalid(str(error)))
     except HubbubError as error:

@@ -58,8 +58,18 @@ class Host(Protocol):
     def find(self, key: str) -> Connection:
         """The client of a session. Raises NotFound."""
 
-    def publish(self, topic: str, event: str, *payload: Any) -> Awaitable[Position]:
-        """Tell everyone in a topic."""
+    def publish(
+        self,
+        topic: str,
+        event: str,
+        *payload: Any,
+        to: str = "",
+        keep: bool = True,
+        volatile: bool = False,
+        key: str = "",
+        id: str | None = None,
+    ) -> Awaitable[Position]:
+        """Tell everyone in a topic, or in its room ``to``."""
 
     def complain(self, what: str, error: BaseException) -> None:
         """Tell the operator of a fault."""
