@@ -102,7 +102,10 @@ class Hub:
         if connection in topic:
             self._hand_over(connection, topic)
             topic.remove(connection)
+            topic.shared.pop(connection, None)
             connection.topics.remove(topic)
+            if len(connection.topics) == 1:
+                connection.topics[0].shared.pop(connection)
         topic.held.pop(connection, None)
         topic.newcomers.pop(connection, None)
         if topic.empty and not topic.pending:
@@ -116,7 +119,11 @@ class Hub:
         if topic.pending:
             topic.newcomers[connection] = self._number
         topic.place(connection)
-        connection.topics.append(topic)
+        heard = connection.topics
+        heard.append(topic)
+        if len(heard) > 1:
+            topic.shared[connection] = None
+            heard[0].shared[connection] = None
 
     def _hand_over(self, connection: Connection, topic: Topic) -> None:
         since = topic.newcomers.get(connection, 0)
@@ -239,10 +246,8 @@ class Hub:
     def _hears_several(self, active: list[Topic], merged: set[Connection]) -> None:
         seen: set[Connection] = set()
         for topic in active:
-            for group in topic.groups.values():
-                for members in (group.wires.keys(), group.deflating.keys(), group.others.keys()):
-                    merged.update(seen.intersection(members))
-                    seen.update(members)
+            merged.update(seen.intersection(topic.shared))
+            seen.update(topic.shared)
 
     def _merge(self, connection: Connection, batches: list[tuple[Topic, list[Item]]], direct: list[Part]) -> list[Part]:
         dialect = connection.protocol.dialect

@@ -115,9 +115,10 @@ class Group:
 
 class Topic:
     """A topic with members here. ``held`` collects for those who are still joining; ``newcomers`` were let in during
-    this tick, after the item of that number. ``head`` is the log's, as far as this node has heard of it."""
+    this tick, after the item of that number; ``shared`` are those who hear other topics, too. ``head`` is the log's, as
+    far as this node has heard of it."""
 
-    __slots__ = ("groups", "head", "held", "name", "newcomers", "overflow", "pending", "ready")
+    __slots__ = ("groups", "head", "held", "name", "newcomers", "overflow", "pending", "ready", "shared")
 
     def __init__(self, name: str, overflow: str) -> None:
         self.name = name
@@ -127,6 +128,7 @@ class Topic:
         self.head: Position | None = None
         self.held: dict[Connection, list[Item]] = {}
         self.newcomers: dict[Connection, int] = {}
+        self.shared: dict[Connection, None] = {}
         self.ready: asyncio.Task[None] | None = None
         """The subscription at the broker, while it is under way."""
 
