@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from bench.chat import CHAT
+from bench.client import Mismatch
 from bench.connect import CONNECT
-from bench.crowd import Mismatch
 from bench.durable import DURABLE
 from bench.echo import ECHO
 from bench.fanout import FANOUT
@@ -19,16 +19,23 @@ from bench.idle import IDLE
 from bench.install import install
 from bench.machine import describe
 from bench.mixed import MIXED
+from bench.polling import POLLING
 from bench.processes import Failed, make_room
 from bench.report import Record, grids, load, middle, save, save_summary, summaries
+from bench.rooms import ROOMS
 from bench.roster import Peer
 from bench.scale import SCALE
 from bench.scenario import Figures, Scenario
 from bench.slow import SLOW
 from bench.storm import STORM
+from bench.streams import STREAMS
 from bench.tls import TLS
+from bench.topics import TOPICS
 
-_ALL = (FANOUT, MIXED, SCALE, SLOW, TLS, ECHO, CHAT, CONNECT, STORM, IDLE, HEARTBEAT, DURABLE)
+_ALL = (
+    FANOUT, POLLING, STREAMS, MIXED, SCALE, ROOMS, TOPICS, SLOW, TLS, ECHO, CHAT, CONNECT, STORM, IDLE, HEARTBEAT,
+    DURABLE,
+)  # fmt: skip
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}
 
 console = Console(highlight=False, width=160)
@@ -54,9 +61,9 @@ def main() -> int:
 
 def _run(chosen: Sequence[Scenario], options: argparse.Namespace) -> bool:
     """Whether all of it could be measured."""
-    peers = {peer.name: peer for scenario in chosen for peer in scenario.peers if _is_wanted(peer, options.peer)}
-    console.print(f"Fetching what {len(peers)} peers need ...")
-    missing = install(sorted({need for peer in peers.values() for need in peer.needs}))
+    peers = {peer for scenario in chosen for peer in scenario.peers if _is_wanted(peer, options.peer)}
+    console.print(f"Fetching what {len({peer.name for peer in peers})} peers need ...")
+    missing = install(sorted({need for peer in peers for need in peer.needs}))
     for need, reason in missing.items():
         console.print(f"Without {need}: {reason}")
     about = describe() | {"runs": f"{options.runs} of {options.seconds:g} s, the median"}
@@ -67,7 +74,7 @@ def _run(chosen: Sequence[Scenario], options: argparse.Namespace) -> bool:
     make_room()
     complete = not missing
     for scenario in chosen:
-        able = [peer for peer in scenario.peers if peer.name in peers and not missing.keys() & peer.needs]
+        able = [peer for peer in scenario.peers if peer in peers and not missing.keys() & peer.needs]
         began = time.monotonic()
         results = _measure(scenario, able, options.runs, options.seconds)
         complete &= len(results) == len(able)
@@ -115,8 +122,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     argument = parser.add_argument
     argument("what", nargs="*", choices=[[], *SCENARIOS], metavar="SCENARIO", help=", ".join(SCENARIOS) + "; or all")
-    argument("--runs", type=int, default=1, help="rounds of everything, of which the median counts (1)")
-    argument("--seconds", type=float, default=2.0, help="length of one measurement (2)")
+    argument("--runs", type=int, default=3, help="rounds of everything, of which the median counts (3)")
+    argument("--seconds", type=float, default=1.0, help="length of one measurement (1)")
     argument(
         "--peer", action="append", default=[], metavar="PART", help="only these, by a part of their name; saves nothing"
     )

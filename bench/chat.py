@@ -26,8 +26,7 @@ def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
         clients.grow(CLIENTS)
         for window in WINDOWS:
             load = Chat(clients, PAYLOAD, clients.probe_chat(PAYLOAD, FIRST_NUMBER), window)
-            figures[_name(window)] = measure(server, load.run, seconds)
-            load.drain()
+            figures[_name(window)] = measure(server, load, seconds)
     return figures
 
 

@@ -23,9 +23,7 @@ def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
         clients.grow(CLIENTS)
         for depth in DEPTHS:
             load = Echo(clients, PAYLOAD, clients.probe_echo(PAYLOAD, FIRST_NUMBER), depth)
-            load.start()
-            figures[_name(depth)] = measure(server, load.run, seconds)
-            load.drain()
+            figures[_name(depth)] = measure(server, load, seconds)
     return figures
 
 

@@ -40,8 +40,7 @@ def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
             clients.grow(size)
             payload = PAYLOAD * length
             load = FanOut(clients, payload, clients.probe(payload), window)
-            figures[_name(size, window, length)] = measure(server, load.run, seconds)
-            load.drain()
+            figures[_name(size, window, length)] = measure(server, load, seconds)
     return figures
 
 

@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
+from typing import Protocol
 
-from bench.crowd import DEADLINE, Client, Crowd, Mismatch
+from bench.client import DEADLINE, Client, Mismatch
+from bench.crowd import Crowd
 from bench.wires import FIRST_NUMBER
 
 BUFFER = 1 << 18
@@ -42,6 +44,16 @@ class Flow:
     seconds: float = 0.0
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
     """Seconds from just before the write to just after the read, of the messages that were timed."""
+
+
+class Load(Protocol):
+    """Work that a server is given."""
+
+    def run(self, seconds: float) -> Flow:
+        """Go on for this long."""
+
+    def drain(self) -> None:
+        """Wait until all that was asked for has arrived, and not a byte more has."""
 
 
 @contextmanager
@@ -102,8 +114,8 @@ class Publishing:
     _received: int
 
     def run(self, seconds: float) -> Flow:
-        """Go on for this long. Its messages are deliveries; what is in flight at the end stays so: the next run begins
-        with it."""
+        """Go on for this long, and until a publication has arrived: who publishes one by one is measured in whole ones.
+        Its messages are deliveries; what is in flight at the end stays so: the next run begins with it."""
         with _timed() as flow:
             before = self._received
             until = time.perf_counter() + seconds
@@ -111,6 +123,9 @@ class Publishing:
             while time.perf_counter() < until:
                 self._turn(flow.latencies)
                 self._refill()
+            arrived = self._received // self._whole
+            while self._received // self._whole == arrived:
+                self._turn(flow.latencies)
             flow.messages = (self._received - before) * len(self._crowd) / self._whole
         return flow
 
@@ -126,6 +141,8 @@ class Publishing:
 class FanOut(Publishing):
     """The first client publishes, or each of ``speakers``; all receive. At most ``window`` such are on their way.
     ``size`` is that of a publication's frame, or the list of its sizes, client by client."""
+
+    watched = WATCHED
 
     def __init__(
         self,
@@ -146,7 +163,7 @@ class FanOut(Publishing):
         self._received = 0
         self._published = 0
         self._sent: deque[float] = deque(maxlen=1 << 16)
-        step = max(1, len(crowd) // WATCHED)
+        step = max(1, len(crowd) // self.watched)
         self._watched = {client.counted.fileno(): 0 for client in crowd[::step]}
         self._sizes = {client.counted.fileno(): size for client, size in zip(crowd, sizes, strict=True)}
 
@@ -186,6 +203,22 @@ class FanOut(Publishing):
             for send, frame in self._lines:
                 if send(frame * room) != len(frame) * room:
                     raise Mismatch("the server does not read what is published")
+
+
+class Polls(FanOut):
+    """A fan-out to clients each of which asks anew for every message. Some may not poll."""
+
+    watched = 1 << 16  # all
+
+    def __init__(self, crowd: Crowd, payload: str, size: Sequence[int]) -> None:
+        super().__init__(crowd, payload, size, window=1)
+        self._asks = {client.counted.fileno(): (client.line.send, client.again) for client in crowd if client.again}
+
+    def _note(self, descriptor: int, count: int, latencies: "array[float]") -> None:
+        super()._note(descriptor, count, latencies)
+        if descriptor in self._asks and not self._watched[descriptor] % self._sizes[descriptor]:
+            send, question = self._asks[descriptor]
+            send(question)
 
 
 class Chat(Publishing):
@@ -248,10 +281,8 @@ class Echo:
         self._sends = {client.counted.fileno(): client.line.send for client in crowd}
         self._got = dict.fromkeys(self._reads, 0)
         self._stamps: dict[int, deque[float]] = {descriptor: deque() for descriptor in self._reads}
-
-    def start(self) -> None:
         for descriptor in self._reads:
-            self._send(descriptor, 0, self._depth)
+            self._send(descriptor, 0, depth)
 
     def run(self, seconds: float) -> Flow:
         """Go on for this long."""

@@ -15,9 +15,9 @@ from bench.processes import LOAD_CORE, ROOT, SERVER_CORE
 OURS = ("hubbub", "uvicorn", "uvloop", "httptools", "msgspec")
 THEIRS = (
     "python-socketio", "python-engineio", "uvicorn", "uvloop", "httptools", "websockets",
-    "channels", "daphne", "django", "starlette", "wsproto",
+    "channels", "daphne", "django", "starlette", "sse-starlette", "wsproto",
 )  # fmt: skip
-ON_NODE = ("socket.io", "engine.io", "ws", "bun")
+ON_NODE = ("socket.io", "engine.io", "ws", "bufferutil", "bun")
 
 _ASK = "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
 

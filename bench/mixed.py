@@ -8,23 +8,20 @@ one by a WebSocket does. So the dialects of WebSockets are also put together wit
 leave in one chunk, whose size is no multiple of one's: there streams cannot be counted, and are left out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from bench.claims import Cell, Claim, Mean, versus
-from bench.crowd import Crowd, crowd
+from bench.crowd import crowd
 from bench.load import FanOut
 from bench.processes import Server
 from bench.roster import HUBBUB_RUN, PAYLOAD, Peer
 from bench.scenario import Figures, Scenario, measure
-from bench.wires import NATIVE, PHOENIX, SOCKETIO, Wire, native_msgpack, phoenix_objects, sockjs, sse
+from bench.wires import EVENTS, NATIVE, PHOENIX, SOCKETIO, native_msgpack, phoenix_objects, sockjs
 
 LISTENERS = 1_000
 """In each case, as far as it can be divided; who speaks is one more."""
 
 WINDOWS = (1, 32)
-
-STEP = 16
-"""Clients that come at once, so that dialects are not in the order of joining."""
 
 DIALECTS = {
     "Hubbub's own, JSON": NATIVE,
@@ -33,11 +30,11 @@ DIALECTS = {
     "Phoenix 2": PHOENIX,
     "Phoenix 1": phoenix_objects(),
     "SockJS": sockjs(),
-    "Server-sent events": sse(),
+    "Server-sent events": EVENTS,
 }
 
 SINGLE = [Peer(name, wire, HUBBUB_RUN) for name, wire in DIALECTS.items()]
-SOCKETS = [peer for peer in SINGLE if not peer.wire.stream]
+SOCKETS = [peer for peer in SINGLE if peer.wire is not EVENTS]
 MIXTURES = {"all together": SINGLE, "all WebSockets together": SOCKETS}
 TOGETHER = [Peer(name, NATIVE, HUBBUB_RUN) for name in MIXTURES]
 
@@ -51,33 +48,13 @@ def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
     figures = {}
     with Server(peer.start("fanout")) as server, crowd(server.port, NATIVE) as clients:
         clients.grow(1)
-        parts = [Crowd(server.port, wire) for wire in wires]
-        _fill(parts, LISTENERS // len(parts), clients)
-        for window in WINDOWS[:1] if any(wire.stream for wire in wires) else WINDOWS:
-            load = FanOut(clients, PAYLOAD, _sizes(clients, parts), window)
-            figures[_name(window)] = measure(server, load.run, seconds)
-            load.drain()
+        for _ in range(LISTENERS // len(wires)):  # in turns, so that dialects are not in the order of joining
+            for wire in wires:
+                clients.admit([wire])
+        for window in WINDOWS[:1] if EVENTS in wires else WINDOWS:
+            load = FanOut(clients, PAYLOAD, clients.probe_mixed(PAYLOAD), window)
+            figures[_name(window)] = measure(server, load, seconds)
     return figures
-
-
-def _fill(parts: Sequence[Crowd], size: int, everyone: Crowd) -> None:
-    """Let all parts grow in turns. Who has come leaves with everyone."""
-    while len(parts[-1]) < size:
-        for part in parts:
-            had = len(part)
-            try:
-                part.grow(min(size, had + STEP))
-            finally:
-                everyone.extend(part[had:])
-
-
-def _sizes(everyone: Crowd, parts: Sequence[Crowd]) -> list[int]:
-    """Have one payload told to all, see that it reaches each, and give the sizes of its frame, client by client."""
-    everyone[0].say(NATIVE.publish(PAYLOAD))
-    sizes: dict[Wire, int] = {part.wire: part.hear(PAYLOAD) for part in parts}
-    speaker, size = everyone[0].hear(len(PAYLOAD))
-    assert PAYLOAD in speaker
-    return [size, *(sizes[client.wire] for client in everyone[1:])]
 
 
 def _claims(window: int) -> Iterator[Claim]:

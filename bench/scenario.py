@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.claims import Claim
-from bench.crowd import Mismatch
-from bench.load import Flow
+from bench.client import Mismatch
+from bench.crowd import Crowd
+from bench.load import Flow, Load
 from bench.processes import LOAD_CORE, SERVER_CORE, Server, busy
 from bench.roster import Peer
+from bench.wires import Wire
 
 Figures = dict[str, float]
 """By the keys of ``COLUMNS``."""
@@ -23,7 +25,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "p99": ("p99, ms", ".2f"),
     "p999": ("p99.9, ms", ".2f"),
     "memory": ("KiB per connection", ".1f"),
-    "more": ("KiB more", ",.0f"),
+    "more": ("KiB more", ",.1f"),
     "resident": ("server, MiB", ".0f"),
     "server": ("server busy", ".0%"),
     "load": ("load busy", ".0%"),
@@ -108,6 +110,27 @@ def percentiles(latencies: Iterable[float]) -> Figures:
     }
 
 
+SETTLE = 1.0
+"""Seconds for a server to drop what it only needed for the handshakes."""
+
+FIRST = 100
+"""Clients that make a server load and compile what it needs; what the later ones add to its memory is what counts."""
+
+
+def settled(server: Server) -> int:
+    """Bytes that a server holds when nobody says anything."""
+    time.sleep(SETTLE)
+    return server.memory()
+
+
+def weigh(server: Server, clients: Crowd, wires: Sequence[Wire]) -> Figures:
+    """Let a client come for each wire, and give what the server holds for one."""
+    clients.admit(wires[:FIRST])
+    before = settled(server)
+    clients.admit(wires[FIRST:])
+    return {"memory": (settled(server) - before) / (len(wires) - FIRST) / 1024}
+
+
 WARM_UP, PATIENCE = 0.6, 4.0
 """Seconds of its CPU a server gets before anything counts: compilers that compile while running have compiled by then.
 On a machine that has no time for it, so many seconds of ours have to do."""
@@ -117,19 +140,20 @@ SLICES = 8
 """A measurement is taken in so many slices. The half in which others took least of the two cores counts."""
 
 
-def measure(server: Server, run: Callable[[float], Flow], seconds: float) -> Figures:
+def measure(server: Server, load: Load, seconds: float) -> Figures:
     """Warm up, then run for this long, and give what a message cost and how long it took."""
     began, cpu = time.perf_counter(), server.cpu()
     while server.cpu() - cpu < WARM_UP and time.perf_counter() - began < PATIENCE:
-        run(WARM_UP / 4)
-    slices = sorted((_slice(server, run, seconds / SLICES) for _ in range(SLICES)), key=lambda piece: piece[1].others)
+        load.run(WARM_UP / 4)
+    slices = sorted((_slice(server, load, seconds / SLICES) for _ in range(SLICES)), key=lambda piece: piece[1].others)
     flows, accounts = zip(*slices[: SLICES // 2], strict=True)
+    load.drain()
     return _figures(flows, accounts) | {"resident": server.memory() / (1 << 20)}
 
 
-def _slice(server: Server, run: Callable[[float], Flow], seconds: float) -> tuple[Flow, Account]:
+def _slice(server: Server, load: Load, seconds: float) -> tuple[Flow, Account]:
     with account(server) as done:
-        flow = run(seconds)
+        flow = load.run(seconds)
     return flow, done
 
 

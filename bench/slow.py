@@ -21,13 +21,11 @@ def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
         everyone.grow(CLIENTS)
         size = everyone.probe(payload)
         load = FanOut(everyone, payload, size, WINDOW)
-        figures[_WITHOUT] = measure(server, load.run, seconds)
-        load.drain()
+        figures[_WITHOUT] = measure(server, load, seconds)
         readers = Crowd(everyone.port, everyone.wire)
         readers.extend(everyone[:-1])
         load, before = FanOut(readers, payload, size, WINDOW), server.memory()
-        figures[_WITH] = measure(server, load.run, seconds)
-        load.drain()
+        figures[_WITH] = measure(server, load, seconds)
         figures[_WITH]["more"] = (server.memory() - before) / 1024
     return figures
 

@@ -13,7 +13,8 @@ from array import array
 from typing import Self
 
 from bench.claims import Cell, Claim
-from bench.crowd import Client, Crowd, Mismatch, crowd, greet
+from bench.client import Mismatch
+from bench.crowd import Crowd, client, crowd, greet
 from bench.processes import Server
 from bench.roster import HUBBUB_NATIVE, PAYLOAD, Peer
 from bench.scenario import Figures, Scenario, account, percentiles, shares
@@ -33,15 +34,15 @@ _CASE = f"{CLIENTS:,} clients resume"
 
 def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
     with Server(peer.start("fanout")) as server:
-        with crowd(server.port, native(TOPIC)) as clients:
+        with crowd(server.port, native([TOPIC])) as clients:
             clients.grow(CLIENTS)
-        with crowd(server.port, native(TOPIC)) as author, crowd(server.port, native()) as others:
+        with crowd(server.port, native([TOPIC])) as author, crowd(server.port, native()) as others:
             position = _publish(author)
             others.grow(OTHERS)
             with (
                 account(server) as done,
                 _Talk(others) as talk,
-                crowd(server.port, native(TOPIC, after=position)) as back,
+                crowd(server.port, native([TOPIC], after=position)) as back,
             ):
                 began = time.perf_counter()
                 while len(back) < CLIENTS:
@@ -70,12 +71,12 @@ def _publish(author: Crowd) -> str:
 
 
 def _return(back: Crowd) -> None:
-    batch = [Client(back.port, back.wire) for _ in range(min(AT_ONCE, CLIENTS - len(back)))]
+    batch = [client(back.port, back.wire) for _ in range(min(AT_ONCE, CLIENTS - len(back)))]
     back.extend(batch)
-    greet(batch, back.wire)
-    for client in batch:
+    greet(batch)
+    for member in batch:
         for _ in range(MISSED):
-            if PAYLOAD not in client.hear(0)[0]:
+            if PAYLOAD not in member.hear(0)[0]:
                 raise Mismatch("a client that came back was told something else than what it missed")
 
 
@@ -102,8 +103,8 @@ class _Talk:
         while not self._over.wait(PAUSE):
             began = time.perf_counter()
             self._others[0].say(frame)
-            for client in self._others:
-                client.hear(0)
+            for member in self._others:
+                member.hear(0)
             self.latencies.append(time.perf_counter() - began)
 
 

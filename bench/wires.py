@@ -6,29 +6,31 @@ What is not text is written here as Latin-1, a letter for each byte.
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import msgspec
 
 FIRST_NUMBER = 1_000
 """Acknowledgement numbers run from here for at most 9,000: four digits each, so that all frames are of one size."""
 
-
 TEXT, BINARY, PING, PONG = 1, 2, 9, 10
+
+Way = Literal["WebSocket", "stream of bytes", "event stream", "polling", "posting"]
 
 
 @dataclass(frozen=True)
 class Wire:
     """A wire format.
 
-    ``path`` is where the WebSocket handshake goes, and ``{client}`` in it is a name of each client's own; without one
-    the wire is a bare TCP stream that carries frames from the first byte. ``greeting`` is what happens then: pairs of
-    what we say (None: we only listen) and how the answer begins. ``publish`` makes the message that has a payload told
-    to everyone, ``echo`` the message that has it sent back, with an acknowledgement number where the wire has such.
+    ``path`` is where requests go, and ``{client}`` in it is a name of each client's own. ``greeting`` is what happens
+    when it was taken: pairs of what we say (None: we only listen) and how the answer begins. ``publish`` makes the
+    message that has a payload told to everyone, ``echo`` the message that has it sent back, with an acknowledgement
+    number where the wire has such.
     """
 
-    path: str | None
+    path: str
     greeting: tuple[tuple[str | None, str], ...]
     publish: Callable[[str], str]
     echo: Callable[[str, int], str]
@@ -43,12 +45,20 @@ class Wire:
     subprotocol: str = ""
     binary: bool = False
     """Whether messages are bytes."""
-    stream: bool = False
-    """Whether it is no WebSocket but an HTTP response that goes on, in chunks; nothing can be said on it."""
+    way: Way = "WebSocket"
+    """What carries it. Nothing can be said on an event stream."""
 
     def encode(self, text: str) -> bytes:
         """The bytes that say this."""
-        return text.encode() if self.path is None else frame(text, BINARY if self.binary else TEXT)
+        if self.way == "posting":
+            return request("POST", self.path, body=text)
+        return frame(text, BINARY if self.binary else TEXT) if self.way == "WebSocket" else text.encode()
+
+
+def request(method: str, path: str, *lines: str, body: str = "") -> bytes:
+    """An HTTP request. What has a body has one of text."""
+    sized = ("Content-Type: text/plain;charset=UTF-8", f"Content-Length: {len(body)}") if body else ()
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *lines, *sized, "", body]).encode()
 
 
 def frame(text: str, opcode: int = TEXT) -> bytes:
@@ -69,12 +79,14 @@ def _compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def socketio(topic: str = "/") -> Wire:
-    """Engine.IO 4 and Socket.IO 5, over WebSocket. A topic is a namespace."""
-    place = "" if topic == "/" else f"/{topic},"
+def socketio(topics: Sequence[str] = ("/",)) -> Wire:
+    """Engine.IO 4 and Socket.IO 5, over WebSocket. A topic is a namespace. All are joined, and what is said is said in
+    the last of them: so also below."""
+    places = ["" if topic == "/" else f"/{topic}," for topic in topics]
+    place = places[-1]
     return Wire(
         path="/socket.io/?EIO=4&transport=websocket",
-        greeting=((None, "0{"), (f"40{place}", f"40{place}{{")),
+        greeting=((None, "0{"), *((f"40{place}", f"40{place}{{") for place in places)),
         publish=lambda payload: f"42{place}" + _compact(["publish", payload]),
         echo=lambda payload, number: f"42{place}{number}" + _compact(["echo", payload]),
         chat=lambda payload, number: f"42{place}{number}" + _compact(["publish", payload]),
@@ -82,15 +94,19 @@ def socketio(topic: str = "/") -> Wire:
     )
 
 
-def native(topic: str = "/", after: str | None = None) -> Wire:
+def native(topics: Sequence[str] = ("/",), after: str | None = None) -> Wire:
     """Hubbub's own, in JSON: docs/protocols/native.md. With ``after`` all that was published since is wanted."""
-    join = {"join": topic, "ref": 1} | ({} if after is None else {"after": after})
+    more = {"ref": 1} | ({} if after is None else {"after": after})
+    send = {"send": topics[-1]}
     return Wire(
         path="/hubbub/websocket",
-        greeting=((None, '{"welcome":'), (_compact(join), '{"reply":1,"ok":true')),
-        publish=lambda payload: _compact({"send": topic, "event": "publish", "payload": payload}),
-        echo=lambda payload, number: _compact({"send": topic, "event": "echo", "payload": payload, "ref": number}),
-        chat=lambda payload, number: _compact({"send": topic, "event": "publish", "payload": payload, "ref": number}),
+        greeting=(
+            (None, '{"welcome":'),
+            *((_compact({"join": topic, **more}), '{"reply":1,"ok":true') for topic in topics),
+        ),
+        publish=lambda payload: _compact(send | {"event": "publish", "payload": payload}),
+        echo=lambda payload, number: _compact(send | {"event": "echo", "payload": payload, "ref": number}),
+        chat=lambda payload, number: _compact(send | {"event": "publish", "payload": payload, "ref": number}),
         heartbeat=(b"\x89\x00", frame("", PONG)),
     )
 
@@ -126,26 +142,28 @@ def sockjs() -> Wire:
     )
 
 
-def sse() -> Wire:
-    """Server-sent events: docs/protocols/http.md. Who listens only listens."""
-    return Wire(
-        path="/topics/%2F",
-        greeting=((None, "retry: "),),
-        publish=_unsayable,
-        echo=_unsayable,
-        stream=True,
-    )
-
-
 def _unsayable(payload: str, number: int = 0) -> str:
     raise NotImplementedError
 
 
-def phoenix(topic: str = "/") -> Wire:
+EVENTS = Wire(
+    path="/topics/%2F", greeting=((None, "retry: "),), publish=_unsayable, echo=_unsayable, way="event stream"
+)
+"""Server-sent events: docs/protocols/http.md."""
+
+POSTS = Wire(path="/topics/%2F/publish", greeting=(), publish=str, echo=_unsayable, way="posting")
+"""What makes such events."""
+
+
+def phoenix(topics: Sequence[str] = ("/",)) -> Wire:
     """Phoenix Channels, serializer 2: arrays of join reference, reference, topic, event and payload."""
+    topic = topics[-1]
     return Wire(
         path="/socket/websocket?vsn=2.0.0",
-        greeting=((_compact(["1", "1", topic, "phx_join", {}]), _compact(["1", "1", topic, "phx_reply"])[:-1]),),
+        greeting=tuple(
+            (_compact(["1", "1", name, "phx_join", {}]), _compact(["1", "1", name, "phx_reply"])[:-1])
+            for name in topics
+        ),
         publish=lambda payload: _compact(["1", None, topic, "publish", payload]),
         echo=lambda payload, number: _compact(["1", str(number), topic, "echo", payload]),
         chat=lambda payload, number: _compact(["1", str(number), topic, "publish", payload]),
@@ -165,6 +183,8 @@ def phoenix_objects() -> Wire:
 
 SOCKETIO, NATIVE, PHOENIX = socketio(), native(), phoenix()
 
+SOCKETIO_POLLING = replace(SOCKETIO, path="/socket.io/?EIO=4&transport=polling", way="polling")
+
 RAW = Wire(
     path="/",
     greeting=(),
@@ -181,7 +201,8 @@ MARKED = Wire(
 """For servers whose one program does both works, and is told by the message which."""
 
 BARE = Wire(
-    path=None,
+    path="",
+    way="stream of bytes",
     greeting=((None, "hello"),),
     publish=lambda payload: payload,
     echo=lambda payload, number: payload,
