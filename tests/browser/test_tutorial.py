@@ -27,7 +27,7 @@ async def say(page, text):
 
 async def test_what_one_tab_says_both_read_in_one_order(url, visit):
     one, other = await enter(visit, url), await enter(visit, url)
-    await expect(one.get_by_role("log", name="Messages")).to_be_empty()
+    await expect(one.get_by_role("list", name="Messages")).to_be_empty()
     said = []
     for number in range(5):
         for page, name in ((one, "one"), (other, "other")):
