@@ -5,6 +5,7 @@ so there is nothing to climb out of. Files are read again when they change.
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 from hubbub.errors import UsageError
@@ -82,8 +83,9 @@ class Files:
 def _listing(folder: Path) -> dict[str, Path]:
     root = folder.resolve()
     listed = {}
-    for file in sorted(root.rglob("*")):
-        hidden = any(part.startswith(".") or part == "node_modules" for part in file.relative_to(root).parts)
-        if file.suffix in TYPES and not hidden and file.is_file() and file.resolve().is_relative_to(root):
-            listed["/" + file.relative_to(root).as_posix()] = file
+    for place, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "node_modules"]
+        for file in (Path(place, name) for name in names if not name.startswith(".")):
+            if file.suffix in TYPES and file.is_file() and file.resolve().is_relative_to(root):
+                listed["/" + file.relative_to(root).as_posix()] = file
     return listed
