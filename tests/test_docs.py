@@ -6,20 +6,26 @@ is a client, which tests/interop runs against a server.
 
 import builtins
 import dis
+import json
 import re
+import shutil
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
+import jwt
 import mypy.api
 import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
 
-from hubbub import App
+from hubbub import App, Channel
 
 ROOT = Path(__file__).parents[1]
 PAGES = [page for place in ("README.md", "docs/**/*.md") for page in sorted(ROOT.glob(place))]
+NODE = shutil.which("node")
 YOURS = {"database": None, "verify": lambda token: token}
 """What a reader has: an application's own."""
 
@@ -90,6 +96,46 @@ def test_it_calls_things_as_they_are_declared(tmp_path: Path) -> None:
     faults = [line for line in said.splitlines() if ": error:" in line]
     assert [fault for fault in faults if not any(f'Name "{name}" is not defined' in fault for name in YOURS)] == []
     assert not complaints
+
+
+@pytest.mark.skipif(NODE is None, reason="there is no Node: `make test` brings one")
+def test_javascript_on_the_pages_can_be_read() -> None:
+    """As the body of an ``async`` function, where all but imports may stand."""
+    read = "const AsyncFunction = (async () => {}).constructor;"
+    read += "for (const [place, text] of JSON.parse(require('fs').readFileSync(0)))"
+    read += "try { new AsyncFunction(text) } catch (error) { console.log(place, error.message) }"
+    scripts = [
+        (str(page.relative_to(ROOT)), re.sub(r"^import .*$", "", block, flags=re.MULTILINE))
+        for page in PAGES
+        for block in re.findall(r"^```js\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    ]
+    assert len(scripts) > 20
+    assert NODE is not None
+    done = subprocess.run([NODE, "-e", read], input=json.dumps(scripts), capture_output=True, text=True, timeout=30)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+# -- what a guide says of tokens --------------------------------------------------------------------------------------
+
+
+def test_a_token_lets_in_until_it_has_expired() -> None:
+    page = ROOT / "docs" / "guides" / "authentication.md"
+    names = run(page, programs(page)[1])[1]
+
+    @names["app"].channel("me")
+    class Me(Channel):
+        async def join(self) -> str:
+            return str(self.connection.identity)
+
+    def ask(client: TestClient, **claims: Any) -> Any:
+        token = jwt.encode(claims, names["KEY"], "HS256")
+        return client.get("/topics/me", headers={"authorization": f"Bearer {token}"}).json()
+
+    with TestClient(names["app"]) as client:
+        assert ask(client, sub="Ada", exp=time.time() + 60)["topics"]["me"]["reply"] == "Ada"
+        assert ask(client, sub="Ada", exp=time.time() - 60)["detail"] == "Signature has expired"
+        assert ask(client, sub="Ada")["code"] == "unauthorized"
+        assert client.get("/topics/me").json()["detail"] == "log in first"
 
 
 # -- the channels' guide -----------------------------------------------------------------------------------------------

@@ -301,7 +301,7 @@ class App:
         if self.files.find("/index.html") is not None:
             served.insert(0, ("pages", "/", ""))
         elif self.fallback is None:
-            served.insert(0, ("pages", "none", "App(pages=folder) serves those of a folder with an index.html"))
+            served.insert(0, ("pages", "none", "App(pages=folder) serves some"))
         served.append(("health", "/hubbub/health", ""))
         return served
 
