@@ -50,7 +50,7 @@ STANDS_ON = {"socketio": "engineio", "sockjs": "native", "sse": "http", "polling
 
 PURE = re.compile(
     r"(errors|history|presence|leases|gossip|limits|messages|envelope|shapes|outbox|patterns|protocols"
-    r"|servers\.(websocket|deflate|handshake|routes))\b"
+    r"|servers\.(websocket|control|deflate|handshake|routes))\b"
 )
 IMPURE = {"asyncio", "socket", "ssl", "time", "threading", "random", "secrets", "logging"}
 """Time, ids and randomness are arguments of what is pure."""

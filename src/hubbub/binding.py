@@ -15,7 +15,7 @@ Rules:
 import inspect
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
-from typing import Any, get_type_hints
+from typing import Any, Final, get_type_hints
 
 import msgspec
 
@@ -23,9 +23,9 @@ from hubbub.errors import Invalid, UsageError
 from hubbub.messages import Arguments, Form, Raw, encode
 from hubbub.shapes import FAULTS, Shape, explain, shape_of
 
-_MISSING = inspect.Parameter.empty
-_object = msgspec.json.Decoder(dict[str, Raw])
-_json = msgspec.json.Encoder()
+_MISSING: Final = inspect.Parameter.empty
+_object: Final = msgspec.json.Decoder(dict[str, Raw])
+_json: Final = msgspec.json.Encoder()
 
 
 class Parameter:
@@ -58,8 +58,7 @@ class Binder:
         self.function = function
         self._places: list[Parameter] = []
         self._keywords: list[Parameter] = []
-        self._rest: Parameter | None = None
-        self._read_signature(function, skip)
+        self._rest = self._read_signature(function, skip)
         self._parameters = self._places + self._keywords
         first = self._places[0] if self._places else self._rest
         others = self._places[1:] + self._keywords
@@ -156,7 +155,9 @@ class Binder:
 
     # -- once, at registration -------------------------------------------------------------------------------------
 
-    def _read_signature(self, function: Callable[..., Any], skip: int) -> None:
+    def _read_signature(self, function: Callable[..., Any], skip: int) -> Parameter | None:
+        """Note its parameters, and give the one that takes what is left over."""
+        rest = None
         where = getattr(function, "__qualname__", repr(function))
         try:
             signature = inspect.signature(function)
@@ -170,11 +171,12 @@ class Binder:
             shape = shape_of(_annotation(parameter, scope, place), place)
             entry = Parameter(parameter.name, parameter.default, shape)
             if parameter.kind is parameter.VAR_POSITIONAL:
-                self._rest = entry
+                rest = entry
             elif parameter.kind is parameter.KEYWORD_ONLY:
                 self._keywords.append(entry)
             else:
                 self._places.append(entry)
+        return rest
 
     def _as_struct(self) -> type[msgspec.Struct]:
         """All parameters as the fields of one type, so that an object of them is decoded in one call."""

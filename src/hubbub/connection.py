@@ -55,10 +55,6 @@ class Desk(Protocol):
         """Its last word has left, or never will: its key may be forgotten. Called once, after ``ended``."""
 
 
-class Question(asyncio.Future[Reply]):
-    """The ``ref`` of a command whose reply is waited for here, and is no message to the client."""
-
-
 class Connection:
     """One client of this node.
 
@@ -134,7 +130,7 @@ class Connection:
     def ask(self, command: Join | Leave | Send, now: float) -> asyncio.Future[Reply]:
         """Do this; its reply is the result instead of a message to the client. Raises Disconnect when the client goes
         first."""
-        question = Question(loop=asyncio.get_running_loop())
+        question: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         if self._questions is None:
             self._questions = set()
         self._questions.add(question)
@@ -188,7 +184,7 @@ class Connection:
 
     def tell(self, message: Message) -> None:
         """Tell the client something, after all that it was told before."""
-        if type(message) is Reply and type(message.to.ref) is Question:
+        if type(message) is Reply and isinstance(message.to.ref, asyncio.Future):
             if not message.to.ref.done():
                 message.to.ref.set_result(message)
         elif not self.ended:

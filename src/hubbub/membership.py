@@ -9,7 +9,7 @@ import inspect
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 _numbers = itertools.count(1)
 
 
-class Leaving(msgspec.Struct, frozen=True):
+class Leaving(NamedTuple):
     """The end of the backlog: call ``leave`` with this reason, then be gone. ``command`` is answered, if any."""
 
     reason: str

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubbub.servers.control import Ping
 from hubbub.servers.deflate import (
     FINAL_BLOCKS,
     Inflater,
@@ -21,7 +22,6 @@ from hubbub.servers.websocket import (
     WORTHWHILE,
     Event,
     FrameReader,
-    Ping,
     deflated_frame,
     frame,
 )

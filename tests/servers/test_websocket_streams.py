@@ -9,8 +9,9 @@ from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
 from hubbub.errors import ProtocolError
+from hubbub.servers.control import Close, Ping, Pong
 from hubbub.servers.deflate import Inflater, compress
-from hubbub.servers.websocket import BINARY, CLOSE, CONTINUATION, TEXT, Close, Event, FrameReader, Ping, Pong
+from hubbub.servers.websocket import BINARY, CLOSE, CONTINUATION, TEXT, Event, FrameReader
 from tests.servers.frames import client_frame, first_bad_byte, read, said
 
 LIMIT = 300

@@ -16,10 +16,10 @@ Rules:
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from hubbub.errors import HubbubError, ProtocolError
 from hubbub.history import Position
@@ -40,6 +40,7 @@ from hubbub.messages import (
     parts,
 )
 from hubbub.protocols.base import Dialect, Line, Protocol, Request, Route, Session
+from hubbub.protocols.native_asked import Asked, AskedInJson
 
 JSON = "hubbub.json"
 MSGPACK = "hubbub.msgpack"
@@ -48,30 +49,6 @@ BAD_TYPE = 1003
 """RFC 6455, section 7.4.1: "it has received a type of data it cannot accept"."""
 BAD_DATA = 1007
 """The same: "data within a message that was not consistent with the type of the message"."""
-
-
-class Asked(msgspec.Struct):
-    """Any message of a client."""
-
-    send: str | None = None
-    join: str | None = None
-    leave: str | None = None
-    answer: int | None = None
-    topic: str | None = None
-    event: str | None = None
-    ref: str | int | float | bool | None = None
-    id: str | None = None
-    after: str | None = None
-    ping: Raw | UnsetType = UNSET
-    params: Any = UNSET
-    payload: Any = UNSET
-
-
-class AskedInJson(Asked):
-    """The same, with what is the channel's to read left encoded."""
-
-    params: Raw | UnsetType = UNSET
-    payload: Raw | UnsetType = UNSET
 
 
 # -- two ways to write it ---------------------------------------------------------------------------------------------
@@ -239,8 +216,8 @@ def _position(text: str | None) -> Position | None:
 
 # -- the conversation -------------------------------------------------------------------------------------------------
 
-_JSON = JsonWire()
-_MSGPACK = MsgpackWire()
+_JSON: Final = JsonWire()
+_MSGPACK: Final = MsgpackWire()
 
 
 class Native(Protocol):

@@ -44,8 +44,8 @@ from hubbub.protocols.socketio_packets import (
     topic_of,
 )
 
-TEXT = TextPackets()
-PACKED = PackedPackets()
+TEXT: Final = TextPackets()
+PACKED: Final = PackedPackets()
 
 JOINING: Final = 1
 JOINED: Final = 2

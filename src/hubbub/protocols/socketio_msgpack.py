@@ -22,7 +22,6 @@ from hubbub.protocols.socketio_packets import (
     EVENT,
     NAMESPACE,
     Packet,
-    Packets,
     checked_event,
     fill,
     lift,
@@ -65,7 +64,7 @@ _pack = msgspec.msgpack.Encoder()
 _json = msgspec.json.Encoder()
 
 
-class PackedPackets(Packets):
+class PackedPackets:
     """The form of socket.io-msgpack-parser: one binary message a packet."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ and have lost it on the way in. What the specification leaves open is decided as
 import re
 from collections.abc import Sequence
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -31,11 +31,13 @@ CONNECT_ERROR: Final = 4
 BINARY_EVENT: Final = 5
 BINARY_ACK: Final = 6
 
-RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
+RESERVED: Final = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
 """Event names that mean something to the reference implementation itself: its parser refuses packets with them."""
 
 
-class Packet(msgspec.Struct, frozen=True):
+class Packet(NamedTuple):
     """A packet, whatever its wire form. ``BINARY_EVENT`` and ``BINARY_ACK`` are ``EVENT`` and ``ACK`` with
     ``attachments`` still to come; ``data`` is
 
@@ -51,24 +53,22 @@ class Packet(msgspec.Struct, frozen=True):
     attachments: int = 0
 
 
-class Packets:
+class Packets(Protocol):
     """One wire form of packets: both directions, without memory."""
 
     dialect: Dialect
 
     def read(self, data: Frame) -> Packet:
         """Understand a message. Raises ProtocolError, and nothing else."""
-        raise NotImplementedError
 
     def event(self, namespace: str, body: bytes, id: int | None = None) -> tuple[Frame, ...]:
-        raise NotImplementedError
+        """An event, whose acknowledgement is wanted if it has an ``id``."""
 
     def ack(self, namespace: str, body: bytes, id: int) -> tuple[Frame, ...]:
-        raise NotImplementedError
+        """The acknowledgement of the client's event of this ``id``."""
 
     def notice(self, type: int, namespace: str, data: dict[str, Any] | None = None) -> tuple[Frame, ...]:
         """A packet about the namespace itself: CONNECT, DISCONNECT or CONNECT_ERROR."""
-        raise NotImplementedError
 
 
 # -- namespaces and topics ------------------------------------------------------------------------------------------
@@ -109,19 +109,18 @@ NAMESPACE = r"(/[^,?#\x00-\x1f\ud800-\udfff]*)(?:\?[^,]*)?"
 """A namespace, and its query string that nobody reads. A control character might be taken for the end of a packet; what
 follows a ``#`` is the name of a room, which is not the client's to choose."""
 
-_HEAD = re.compile(rf"([0-6])(?:([1-9][0-9]{{0,2}})-)?(?:{NAMESPACE}(?:,|\Z))?([0-9]{{1,16}})?")
+_HEAD: Final = re.compile(rf"([0-6])(?:([1-9][0-9]{{0,2}})-)?(?:{NAMESPACE}(?:,|\Z))?([0-9]{{1,16}})?")
 """Everything before the payload. Sixteen digits hold every integer that JavaScript counts exactly."""
 
-_EVENT = re.compile(rf"42(?:{NAMESPACE},)?([0-9]{{1,16}})?(?=\[)")
+_EVENT: Final = re.compile(rf"42(?:{NAMESPACE},)?([0-9]{{1,16}})?(?=\[)")
 """The same of an event without attachments, with Engine.IO's ``4`` still before it."""
 
-_array = msgspec.json.Decoder(list[Raw])
-_value = msgspec.json.Decoder(Raw)
-_name = msgspec.json.Decoder(str)
-_json = msgspec.json.Encoder(enc_hook=lambda value: None)
+_array: Final = msgspec.json.Decoder(list[Raw])
+_value: Final = msgspec.json.Decoder(Raw)
+_name: Final = msgspec.json.Decoder(str)
+_json: Final = msgspec.json.Encoder(enc_hook=lambda value: None)
 
-
-_simple = msgspec.json.Decoder(tuple[str, Raw])
+_simple: Final = msgspec.json.Decoder(tuple[str, Raw])
 """An event with one argument, as most are: understood in one call, not in three."""
 
 
@@ -145,7 +144,7 @@ def simple_event(text: str) -> tuple[str, tuple[Send, ...]]:
     return namespace, (Send(topic_of(namespace), name, (argument,), ref),)
 
 
-class TextPackets(Packets):
+class TextPackets:
     """The default parser's form: a text, and a binary message for each attachment."""
 
     def __init__(self) -> None:
@@ -243,7 +242,7 @@ def _parse(decoder: msgspec.json.Decoder[Any], text: str) -> Any:
 
 
 _HIGH, _LOW = "u[dD][89abAB][0-9a-fA-F]{2}", "u[dD][c-fC-F][0-9a-fA-F]{2}"
-_ESCAPE = re.compile(rf"\\(?:{_HIGH}\\{_LOW}|({_HIGH}|{_LOW})|.)", re.DOTALL)
+_ESCAPE: Final = re.compile(rf"\\(?:{_HIGH}\\{_LOW}|({_HIGH}|{_LOW})|.)", re.DOTALL)
 """Escapes in JSON, so that those of a lone surrogate (group 1) can be told from all others."""
 
 
@@ -279,7 +278,7 @@ class Assembly:
         self._attachments.append(data)
         if len(self._attachments) < self._packet.attachments:
             return None
-        return msgspec.structs.replace(self._packet, data=self._filled(), attachments=0)
+        return self._packet._replace(data=self._filled(), attachments=0)
 
     def _filled(self) -> list[Any]:
         try:

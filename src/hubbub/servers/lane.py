@@ -18,16 +18,15 @@ from hubbub.protocols.base import Line, Request, Response, refusal
 from hubbub.servers import carriers
 from hubbub.servers.asgi import read_query
 from hubbub.servers.carriers import PENDING, Host
+from hubbub.servers.control import Close, Ping
 from hubbub.servers.deflate import WINDOW, Agreement, negotiate
 from hubbub.servers.handshake import Handshake, reject
 from hubbub.servers.proxies import Proxies
 from hubbub.servers.routes import Door
 from hubbub.servers.websocket import (
     SLICE,
-    Close,
     Event,
     FrameReader,
-    Ping,
     close_frame,
     deflated_frame,
     frame,

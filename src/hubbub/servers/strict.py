@@ -13,8 +13,9 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
 from hubbub.errors import ProtocolError
+from hubbub.servers.control import NO_CODE, Close, Ping, Pong
 from hubbub.servers.deflate import Inflater
-from hubbub.servers.websocket import NO_CODE, SLICE, Close, FrameReader, Ping, Pong, pong_frame, short
+from hubbub.servers.websocket import SLICE, FrameReader, pong_frame, short
 
 TURNS = 16
 """Turns of the loop between what a client said last and its end. An answer goes through two tasks of ours and two of

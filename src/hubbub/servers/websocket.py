@@ -14,8 +14,7 @@ Rules:
 
 from codecs import utf_8_decode
 from struct import Struct
-
-import msgspec
+from typing import Final
 
 try:
     from websockets.speedups import apply_mask
@@ -23,6 +22,7 @@ except ImportError:  # its wheels without C
     from websockets.utils import apply_mask
 
 from hubbub.errors import ProtocolError
+from hubbub.servers.control import NO_CODE, Close, Ping, Pong, read_close
 from hubbub.servers.deflate import Inflater, compress
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -36,41 +36,15 @@ FINAL_TEXT, FINAL_BINARY = FIN | TEXT, FIN | BINARY
 MASKED_16 = MASKED | 126
 """The second byte of a masked frame whose length is in the two bytes that follow."""
 
-NO_CODE = 1005
-"""The code of a Close frame that has none (section 7.1.5). It is never on the wire."""
-
-
 SLICE = 1_024
 """Bytes to feed at once to a reader that inflates: what they come out as is at most a thousand times as much (zlib's
 own figure), and the reader of it can say in between that it has enough."""
 
 
-# -- events ---------------------------------------------------------------------------------------------------------
-
-
-class Ping(msgspec.Struct, frozen=True, gc=False):
-    """Wants a Pong with the same payload."""
-
-    payload: bytes
-
-
-class Pong(msgspec.Struct, frozen=True, gc=False):
-    """A sign of life."""
-
-    payload: bytes
-
-
-class Close(msgspec.Struct, frozen=True, gc=False):
-    """The client's last word, to be answered with a Close frame. ``code`` is ``NO_CODE`` when it gave none."""
-
-    code: int
-    reason: str
-
-
 Event = str | bytes | Ping | Pong | Close | ProtocolError
 
 
-_first_four = Struct("!BBH").unpack_from
+_first_four: Final = Struct("!BBH").unpack_from
 
 # -- reading --------------------------------------------------------------------------------------------------------
 
@@ -306,28 +280,10 @@ class _Partial:
         return ProtocolError(f"a message of more than {self.max_message} bytes", 1009)
 
 
-CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}).union(range(3000, 5000))
-"""Codes that may be in a Close frame: those registered with IANA, and those for libraries and applications (section
-7.4). 1004, 1005, 1006 and 1015 are registered in order not to be sent."""
-
-
-def read_close(payload: bytes) -> Close:
-    """What the payload of a Close frame says (section 5.5.1). Raises ProtocolError."""
-    if not payload:
-        return Close(NO_CODE, "")
-    try:
-        close = Close(int.from_bytes(payload[:2]), payload[2:].decode())
-    except UnicodeDecodeError:
-        raise ProtocolError("the reason of a Close frame is not UTF-8", 1007) from None
-    if len(payload) < 2 or close.code not in CODES:
-        raise ProtocolError("a Close frame without a code that may be sent")
-    return close
-
-
 # -- writing --------------------------------------------------------------------------------------------------------
 
-_head_16 = Struct("!BBH").pack
-_head_64 = Struct("!BBQ").pack
+_head_16: Final = Struct("!BBH").pack
+_head_64: Final = Struct("!BBQ").pack
 
 
 def _frame(first: int, payload: bytes) -> bytes:
