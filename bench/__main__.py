@@ -14,6 +14,7 @@ from bench.connect import CONNECT
 from bench.durable import DURABLE
 from bench.echo import ECHO
 from bench.fanout import FANOUT
+from bench.guide import GUIDE, rewritten
 from bench.heartbeat import HEARTBEAT
 from bench.idle import IDLE
 from bench.install import install
@@ -21,7 +22,8 @@ from bench.machine import describe
 from bench.mixed import MIXED
 from bench.polling import POLLING
 from bench.processes import Failed, make_room
-from bench.report import Record, grids, load, middle, save, save_summary, summaries
+from bench.record import Record, load
+from bench.report import grids, middle, save, save_summary, summaries
 from bench.rooms import ROOMS
 from bench.roster import Peer
 from bench.scale import SCALE
@@ -51,6 +53,7 @@ def main() -> int:
         for scenario in chosen:
             if record := load(scenario):
                 save(scenario, record)
+        GUIDE.write_text(rewritten(GUIDE.read_text()))
     if not options.peer:
         tables = summaries(SCENARIOS.values())
         for grid in tables:
@@ -127,7 +130,9 @@ def _options() -> argparse.Namespace:
     argument(
         "--peer", action="append", default=[], metavar="PART", help="only these, by a part of their name; saves nothing"
     )
-    argument("--redraw", action="store_true", help="measure nothing: make pages and pictures anew of what was measured")
+    argument(
+        "--redraw", action="store_true", help="measure nothing: make all pages, pictures and the guide's tables anew"
+    )
     return parser.parse_args()
 
 

@@ -1,14 +1,13 @@
 """Results as pictures: SVG that can be read on white and on black."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from bench.claims import Figures, Results
-from bench.scenario import COLUMNS, Curve, Scenario
+from bench.claims import Results
+from bench.scenario import COLUMNS, Curve, Scenario, cases_of, heading
 
 INK, OURS, THEIRS = "#808080", "#0f9d78", "#8a93a6"
 WIDTH, CURVE = 7.5, 3.6
@@ -32,7 +31,7 @@ mpl.rcParams |= {
 
 def draw(scenario: Scenario, results: Results, file: Path) -> None:
     """The curves one below the other, and below them bars for each case that is in none."""
-    curves = [curve for curve in scenario.curves if any(_points(figures, curve) for figures in results.values())]
+    curves = [curve for curve in scenario.curves if any(curve.points_of(figures) for figures in results.values())]
     drawn = {case for curve in curves for case in curve.points}
     cases = [case for case in cases_of(results) if case not in drawn]
     heights = [CURVE] * len(curves) + [0.26 * len(results) + 0.75] * len(cases)
@@ -49,16 +48,6 @@ def draw(scenario: Scenario, results: Results, file: Path) -> None:
     plt.close()
 
 
-def cases_of(results: Results) -> Sequence[str]:
-    """All that was measured of anybody, in order."""
-    return list(dict.fromkeys(case for figures in results.values() for case in figures))
-
-
-def heading(scenario: Scenario) -> str:
-    """What is compared in this scenario."""
-    return COLUMNS[scenario.figure][0] + (f" per {scenario.unit}" if scenario.figure == "cpu" else "")
-
-
 def _bars(place: Axes, scenario: Scenario, results: Results, case: str) -> None:
     rows = [(peer, figures[case][scenario.figure]) for peer, figures in results.items() if case in figures][::-1]
     names, values = [peer for peer, _ in rows], [value for _, value in rows]
@@ -72,7 +61,7 @@ def _bars(place: Axes, scenario: Scenario, results: Results, case: str) -> None:
 
 def _curve(place: Axes, curve: Curve, results: Results) -> None:
     for peer, figures in results.items():
-        if points := _points(figures, curve):
+        if points := curve.points_of(figures):
             mark = "o-" if peer.startswith("hubbub") else "s--"
             place.plot(*zip(*points, strict=True), mark, markersize=4, label=peer)
     place.set_xscale("log")
@@ -80,11 +69,3 @@ def _curve(place: Axes, curve: Curve, results: Results) -> None:
     place.set_title(f"{curve.title}: {COLUMNS[curve.figure][0]}", loc="left", fontsize=9)
     place.set_xlabel(curve.axis)
     place.legend(frameon=False, labelcolor=INK, loc="center left", bbox_to_anchor=(1, 0.5))
-
-
-def _points(figures: Mapping[str, Figures], curve: Curve) -> list[tuple[int, float]]:
-    return [
-        (much, figures[case][curve.figure])
-        for case, much in curve.points.items()
-        if curve.figure in figures.get(case, {})
-    ]

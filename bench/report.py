@@ -10,11 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.claims import Results, judge
-from bench.plot import cases_of, draw, heading
+from bench.plot import draw
+from bench.record import RESULTS, Record, load
 from bench.roster import PAIRS
-from bench.scenario import COLUMNS, Figures, Scenario
-
-RESULTS = Path(__file__).parent / "results"
+from bench.scenario import COLUMNS, Figures, Scenario, cases_of, heading
 
 BUSY = 0.95
 """From this share of its core on, somebody has no headroom. If that is the load generator and not the server, then the
@@ -49,17 +48,6 @@ class Grid:
 
     def _is_word(self, column: str) -> bool:
         return column in self.headings[: self.words]
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a run found of one scenario, as it is kept."""
-
-    scenario: str
-    about: Mapping[str, str]
-    seconds: float
-    """What one round of all peers took."""
-    results: Results
 
 
 def middle(runs: Sequence[dict[str, Figures]]) -> dict[str, Figures]:
@@ -114,12 +102,6 @@ def save(scenario: Scenario, record: Record) -> list[Path]:
     tables = "\n".join(grid.markdown() for grid in grids(scenario, record.results))
     page.write_text(f"# {scenario.title}\n\n![]({picture.name})\n\n{facts}\n\n{tables}")
     return [data, page, picture]
-
-
-def load(scenario: Scenario) -> Record | None:
-    """What was saved of it last; None if there is nothing."""
-    file = RESULTS / f"{scenario.name}.json"
-    return Record(**json.loads(file.read_text())) if file.exists() else None
 
 
 def summaries(scenarios: Iterable[Scenario]) -> list[Grid]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench.claims import Claim
+from bench.claims import Claim, Results
 from bench.client import Mismatch
 from bench.crowd import Crowd
 from bench.load import Flow, Load
@@ -45,6 +45,14 @@ class Curve:
     figure: str
     points: Mapping[str, int]
 
+    def points_of(self, figures: Mapping[str, Mapping[str, float]]) -> list[tuple[int, float]]:
+        """Where it goes through for somebody with these figures, by case."""
+        return [
+            (much, figures[case][self.figure])
+            for case, much in self.points.items()
+            if self.figure in figures.get(case, {})
+        ]
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -62,6 +70,16 @@ class Scenario:
     claims: Sequence[Claim] = ()
     curves: Sequence[Curve] = ()
     """What is drawn as curves. Cases that are in none are drawn as bars."""
+
+
+def cases_of(results: Results) -> Sequence[str]:
+    """All that was measured of anybody, in order."""
+    return list(dict.fromkeys(case for figures in results.values() for case in figures))
+
+
+def heading(scenario: Scenario) -> str:
+    """What is compared in this scenario."""
+    return COLUMNS[scenario.figure][0] + (f" per {scenario.unit}" if scenario.figure == "cpu" else "")
 
 
 @dataclass

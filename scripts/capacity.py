@@ -3,26 +3,30 @@
 
     python scripts/capacity.py                                   a million in chat rooms
     python scripts/capacity.py --connections 10_000_000 --audience 20 --publications 200_000
+    python scripts/capacity.py --results bench/results           with what `make bench` measured on this machine
     python scripts/capacity.py --help                            every figure, and where its default was measured
 
 Needs nothing but Python. What the costs mean, and where the curves bend: docs/guides/capacity.md.
 """
 
 import argparse
+import json
 import math
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, get_type_hints
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be carried, on what, and at which price. Prices name the scenario of `make bench` that found them."""
+    """What is to be carried, on what, and at which price. Where prices come from is in ``SOURCES``."""
 
     connections: Annotated[float, "clients that are connected at the same time"] = 1_000_000
     publications: Annotated[float, "publications a second, over all topics"] = 20_000
     audience: Annotated[float, "clients that get one publication"] = 50
     spread: Annotated[float, "nodes on which one publication has an audience"] = 10
     sends: Annotated[float, "messages a second that one client sends"] = 0.05
+    topics: Annotated[float, "topics that one client is in"] = 1
     comeback: Annotated[float, "seconds in which the clients of a lost machine shall be back"] = 60
 
     cores: Annotated[float, "cores of a machine; Hubbub uses one process on each"] = 16
@@ -30,17 +34,58 @@ class Plan:
     busy: Annotated[float, "share of a core that may be used in ordinary times"] = 0.5
     full: Annotated[float, "share of the memory that may be used in ordinary times"] = 0.6
 
-    kib_server: Annotated[float, "KiB of the process, one idle connection: idle"] = 4.0
+    kib_server: Annotated[float, "KiB of the process, one idle connection"] = 4.0
     kib_kernel: Annotated[float, "KiB of the kernel, one idle socket with empty buffers"] = 3.1
-    kib_tls: Annotated[float, "KiB more with TLS; 0 where a proxy ends it"] = 0.0
-    us_delivery: Annotated[float, "us of CPU, one delivery, publications come one by one: fanout"] = 3.1
-    us_message: Annotated[float, "us of CPU, one message from a client, answered: echo"] = 20.0
-    us_beat: Annotated[float, "us of CPU a second, one idle connection: heartbeat"] = 1.4
-    us_resume: Annotated[float, "us of CPU, one client that comes back for what it missed: storm"] = 355.0
-    us_publish: Annotated[float, "us of CPU, one publication to Redis, here: durable"] = 27.0
-    us_heard: Annotated[float, "us of CPU, one publication from Redis, on each node with an audience: durable"] = 5.7
-    us_broker: Annotated[float, "us of CPU, one publication, of Redis: durable"] = 23.0
-    us_relay: Annotated[float, "us of CPU, one publication to one more node, of Redis: durable"] = 0.2
+    kib_tls: Annotated[float, "KiB more with TLS, some 47; 0 where a proxy ends it"] = 0.0
+    kib_topic: Annotated[float, "KiB of the process, one more topic that a client is in"] = 0.75
+    us_delivery: Annotated[float, "us of CPU, one delivery, publications come one by one"] = 3.1
+    us_message: Annotated[float, "us of CPU, one message from a client, answered"] = 18.0
+    us_beat: Annotated[float, "us of CPU a second, one idle connection"] = 1.4
+    us_resume: Annotated[float, "us of CPU, one client that comes back for what it missed"] = 355.0
+    us_publish: Annotated[float, "us of CPU, one publication to Redis, here"] = 27.0
+    us_heard: Annotated[float, "us of CPU, one publication from Redis, on each node with an audience"] = 5.7
+    us_broker: Annotated[float, "us of CPU, one publication, of Redis"] = 23.0
+    us_relay: Annotated[float, "us of CPU, one publication to one more node, of Redis"] = 0.2
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where `make bench` keeps a price: this figure of this peer in this case. With ``than`` it is how much more that is
+    than in that one, and it may have to be divided by something.
+    """
+
+    scenario: str
+    peer: str
+    case: str
+    figure: str
+    than: str = ""
+    by: float = 1
+
+    def read(self, results: Path) -> float | None:
+        """The price; None if the scenario has not been measured."""
+        file = results / f"{self.scenario}.json"
+        if not file.exists():
+            return None
+        cases = json.loads(file.read_text())["results"][self.peer]
+        less = cases[self.than][self.figure] if self.than else 0.0
+        return max(float(cases[self.case][self.figure] - less), 0.0) / self.by
+
+
+_MANY, _ONE = "1,000 clients, each in 100 topics", "1,000 clients, each in 1 topic"
+_LOG, _HEARD = "500 publishers", "500 publishers, heard by another node"
+
+SOURCES = {
+    "kib_server": Source("idle", "hubbub", "10,000 connections", "memory"),
+    "kib_topic": Source("topics", "hubbub", _MANY, "memory", than=_ONE, by=99),
+    "us_delivery": Source("fanout", "hubbub", "1,000 clients, window 1", "cpu"),
+    "us_message": Source("echo", "hubbub", "8 clients, 1 in flight", "cpu"),
+    "us_beat": Source("heartbeat", "hubbub", "10,000 connections, a heartbeat every 25 s", "cpu"),
+    "us_resume": Source("storm", "hubbub, native", "10,000 clients resume", "cpu"),
+    "us_publish": Source("durable", "hubbub, redis://", _LOG, "cpu"),
+    "us_heard": Source("durable", "hubbub, redis://", _HEARD, "cpu"),
+    "us_broker": Source("durable", "hubbub, redis://", _LOG, "broker"),
+    "us_relay": Source("durable", "hubbub, redis://", _HEARD, "broker", than=_LOG),
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +98,8 @@ class Need:
 
 def needs(plan: Plan) -> list[Need]:
     """What each resource asks for. The plan needs the most of these."""
-    gib = plan.connections * (plan.kib_server + plan.kib_kernel + plan.kib_tls) / (1 << 20)
+    each = plan.kib_server + plan.kib_kernel + plan.kib_tls + (plan.topics - 1) * plan.kib_topic
+    gib = plan.connections * each / (1 << 20)
     deliveries = plan.publications * plan.audience * plan.us_delivery
     messages = plan.connections * plan.sends * plan.us_message
     beats = plan.connections * plan.us_beat
@@ -102,12 +148,19 @@ def report(plan: Plan) -> str:
 def read(words: list[str] | None = None) -> Plan:
     """The plan that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--results", type=Path, help="where `make bench` left its results: the prices are taken from there"
+    )
     meanings = get_type_hints(Plan, include_extras=True)
     for field in fields(Plan):
         (meaning,) = meanings[field.name].__metadata__
+        found = f": {SOURCES[field.name].scenario}" if field.name in SOURCES else ""
         name = "--" + field.name.replace("_", "-")
-        parser.add_argument(name, type=float, default=field.default, help=f"{meaning} ({field.default:g})")
-    return Plan(**vars(parser.parse_args(words)))
+        parser.add_argument(name, type=float, help=f"{meaning}{found} ({field.default:g})")
+    given = {name: value for name, value in vars(parser.parse_args(words)).items() if value is not None}
+    results = given.pop("results", None)
+    prices = {name: source.read(results) for name, source in SOURCES.items()} if results else {}
+    return Plan(**({name: price for name, price in prices.items() if price is not None} | given))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""scripts/capacity.py: the arithmetic of docs/guides/capacity.md."""
+"""scripts/capacity.py: the arithmetic of docs/guides/capacity.md, its prices, and the tables of that page."""
 
 import importlib.util
+import math
 import re
 import subprocess
 import sys
@@ -8,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "capacity.py"
+from bench.guide import GUIDE, rewritten
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "scripts/capacity.py"
+RESULTS = ROOT / "bench/results"
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +59,40 @@ def test_a_lost_machine_fits_into_what_the_others_have_to_spare(capacity):
 def test_more_nodes_with_an_audience_ask_more_of_redis(capacity):
     few, many = (capacity.brokers(capacity.Plan(spread=spread)) for spread in (1, 50))
     assert many > few
+
+
+def test_prices_are_what_was_measured(capacity):
+    plan = capacity.Plan()
+    for name, source in capacity.SOURCES.items():
+        price, measured = getattr(plan, name), source.read(RESULTS)
+        if measured is not None:  # its scenario has been run
+            assert price == pytest.approx(measured, rel=0.35, abs=0.5), f"{name}: {measured:.2f} in {source}"
+
+
+def test_results_can_be_taken_from_a_folder_and_figures_given_beside_them(capacity, tmp_path):
+    (tmp_path / "echo.json").write_text('{"results": {"hubbub": {"8 clients, 1 in flight": {"cpu": 12.5}}}}')
+    plan = capacity.read(["--results", str(tmp_path), "--us-delivery", "5", "--connections", "7"])
+    assert plan == capacity.Plan(us_message=12.5, us_delivery=5, connections=7)
+
+
+def test_a_price_can_be_a_difference(capacity, tmp_path):
+    (tmp_path / "a.json").write_text('{"results": {"hubbub": {"much": {"memory": 13}, "little": {"memory": 4}}}}')
+    assert capacity.Source("a", "hubbub", "much", "memory", than="little", by=9).read(tmp_path) == 1
+
+
+def test_the_table_of_plans_is_what_the_script_says(capacity):
+    row = r"^\| [a-z ]+ \| (\d+) M \| ([\d,]+) \| ([\d,]+) \| (\d+) \| (\d+) \| (\d+) \|"
+    rows = re.findall(row, GUIDE.read_text(), re.MULTILINE)
+    assert len(rows) == 5
+    for words in rows:
+        connections, publications, audience, processes, machines, redis = (int(word.replace(",", "")) for word in words)
+        spread = {1: 1, 50: 10, 50_000: 32}[audience]
+        plan = capacity.Plan(connections * 1e6, publications, audience, spread)
+        assert math.ceil(max(need.processes for need in capacity.needs(plan))) == processes
+        assert re.search(rf"^ +{machines} machines of", capacity.report(plan), re.MULTILINE)
+        assert re.search(rf"^ +{redis} Redis servers", capacity.report(plan), re.MULTILINE)
+
+
+def test_the_tables_of_curves_are_what_was_measured():
+    text = GUIDE.read_text()
+    assert text == rewritten(text), "say `make bench ARGS=--redraw`"
