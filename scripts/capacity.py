@@ -50,8 +50,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Source:
-    """Where `make bench` keeps a price: this figure of this peer in this case. With ``than`` it is how much more that is
-    than in that one, and it may have to be divided by something.
+    """Where `make bench` keeps a price: this figure of this peer in this case. With ``than`` it is how much more
+    that is than in that one, and it may have to be divided by something.
     """
 
     scenario: str
