@@ -1,5 +1,6 @@
 """Real pages in a real browser, against servers in processes of their own."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -132,6 +133,14 @@ class Visits:
         for context in self.contexts:
             await context.close()
         assert self.complaints == []
+
+
+async def holds(page, expression, arg=None):
+    """Return as soon as this is so in the page. Playwright's own ``wait_for_function`` looks again by means of ``eval``,
+    which the policy of our pages forbids: what is not so at once fails there."""
+    async with asyncio.timeout(DEADLINE):
+        while not await page.evaluate(expression, arg):
+            await page.wait_for_timeout(50)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

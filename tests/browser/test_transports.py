@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from .conftest import DEADLINE
+from .conftest import DEADLINE, holds
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -322,7 +322,7 @@ async def test_the_curves_are_drawn_in_the_colours_of_day_and_night(page):
     for scheme in ("light", "dark"):
         await page.emulate_media(color_scheme=scheme)
         for curve in ("latency", "bytes"):
-            await page.wait_for_function(HAS_COLOUR, arg=curve)
+            await holds(page, HAS_COLOUR, curve)
 
 
 async def test_it_fits_screens_of_all_sizes(page):
@@ -330,8 +330,8 @@ async def test_it_fits_screens_of_all_sizes(page):
     overflowing = "[...document.querySelectorAll('td')].filter((cell) => cell.scrollWidth > cell.clientWidth).length"
     for width in (320, 360, 768, 1280):
         await page.set_viewport_size({"width": width, "height": 640})
-        await page.wait_for_function(f"document.documentElement.scrollWidth === {width}")
-        await page.wait_for_function(f"() => {{ {wide} return {overflowing} === 0; }}")
+        await holds(page, f"document.documentElement.scrollWidth === {width}")
+        await holds(page, f"() => {{ {wide} return {overflowing} === 0; }}")
 
 
 # -- its parts ------------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 import pytest
 from playwright.async_api import expect
 
+from .conftest import holds
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOSTILE = '<img src=x onerror="document.title=1">'
@@ -16,7 +18,7 @@ def url(serve):
 async def enter(visit, url, **options):
     """A tab that hears what is said from now on: the tutorial's chat keeps nothing for who comes later."""
     page = await visit(url, **options)
-    await page.wait_for_function("socket.connected")
+    await holds(page, "socket.connected")
     return page
 
 
