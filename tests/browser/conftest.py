@@ -136,7 +136,7 @@ class Visits:
 
 
 async def holds(page, expression, arg=None):
-    """Return as soon as this is so in the page. Playwright's own ``wait_for_function`` looks again by means of ``eval``,
+    """Return as soon as this is so in the page. Playwright's own ``wait_for_function`` looks again through ``eval``,
     which the policy of our pages forbids: what is not so at once fails there."""
     async with asyncio.timeout(DEADLINE):
         while not await page.evaluate(expression, arg):
