@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from tests.interop.app import app
 
 HERE = Path(__file__).parent
 WEB = HERE.parents[1] / "web" / "package.json"
+PAGE = HERE.parents[1] / "docs" / "protocols" / "socketio.md"
 NODE = shutil.which("node")
 
 
@@ -34,6 +36,37 @@ def test_the_javascript_client(url, transports, build):
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.count("ok ") == 17
+
+
+@pytest.mark.skipif(NODE is None, reason="there is no Node: `make test` brings one")
+@pytest.mark.parametrize("lane", LANES)
+def test_the_client_and_the_channel_of_the_page(lane):
+    names = {}
+    page = PAGE.read_text(encoding="utf-8")
+    python, script = (
+        re.search(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)[1] for language in ("python", "js")
+    )
+    exec(python, names)
+    with running(names["app"], lane=lane) as url:
+        talk = f"""
+          const io = (namespace, options) => require("socket.io-client").io({url!r} + namespace, options);
+          {script}
+          socket.on("said", (...values) => console.log(values.length, typeof values[1]));
+          socket.on("connect", async () => {{
+            await say("hello");
+            await say(5);
+            const stranger = io("/nowhere");
+            stranger.on("connect_error", ({{ message, data }}) => {{
+              console.log(message, data);
+              stranger.disconnect();
+              socket.disconnect();
+            }});
+          }});
+        """
+        command = [NODE, "--input-type=commonjs", "--eval", talk]
+        ended = subprocess.run(command, cwd=WEB.parent, capture_output=True, text=True, timeout=30)
+    assert ended.stderr == "text: expected str, got int\n"
+    assert ended.stdout.splitlines() == ["hello", "2 string", "Invalid namespace undefined"]
 
 
 @asynccontextmanager
