@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from queue import Queue
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from hubbub.config import Config
 from hubbub.servers import standalone
@@ -15,6 +16,14 @@ from .ports import free_port
 from .redis_server import RedisServer
 
 LANES = ("fast", "asgi")
+
+# What Hypothesis tries is the same in every run, and may take as long as it takes; `make test
+# ARGS=--hypothesis-profile=search` tries what was never tried.
+settings.register_profile(
+    "search", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], print_blob=True
+)
+settings.register_profile("same", settings.get_profile("search"), derandomize=True)
+settings.load_profile("same")
 
 
 @contextmanager
