@@ -22,7 +22,7 @@ def application(url):
 
     @app.channel("room:{room}")
     class Room(Channel):
-        history = Keep(count=1_000)
+        history = Keep(count=100_000)
 
         def join(self, room: str, name: str = ""):
             self.connection.identity = name or None
@@ -186,15 +186,16 @@ async def test_a_send_that_is_tried_again_on_another_node_is_one_publication(two
 
 
 async def test_requests_are_refused_while_redis_is_away_and_clients_stay(redis_server, monkeypatch):
-    for name in ("redis_line", "redis_listener"):
-        monkeypatch.setattr(f"hubbub.brokers.{name}.PATIENCE", 0.3)
     with running(application(redis_server.url)) as url:
         async with client(url, "room:1") as ada:
+            for name in ("redis_line", "redis_listener"):
+                monkeypatch.setattr(f"hubbub.brokers.{name}.PATIENCE", 0.3)
             redis_server.stop()
             reply = await ada.ask({"send": "room:1", "event": "say", "payload": "lost"}, 1)
             assert (reply["ok"], reply["error"]["code"]) == (False, "unavailable")
             reply = await ada.ask({"join": "room:2", "params": {}}, 2)
             assert (reply["ok"], reply["error"]["code"]) == (False, "unavailable")
+            monkeypatch.undo()
             redis_server.start()
             reply = {"ok": False}
             for n in itertools.count(3):

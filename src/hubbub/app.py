@@ -222,8 +222,10 @@ class App:
         if self._started:
             if self._loop.is_closed():  # nobody closed us with it: what was running is gone
                 self._started, self._starting = False, None
-            else:
+            elif self._loop is asyncio.get_running_loop():
                 return
+            else:
+                raise UsageError("an App serves one event loop at a time, and this one has another: make one for each")
         if self._starting is None:
             self._starting = asyncio.Lock()
         async with self._starting:

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from hubbub import App
+from hubbub import App, UsageError
 from tests.conftest import LANES
 from tests.interop.app import Lobby, app
 from tests.ports import free_port
@@ -119,6 +119,16 @@ async def test_mounted_beside_routes_and_websockets_of_others(serve, make):
     for transport in ("websocket", "polling"):
         await converse(url, transport, "rt/socket.io")
     await talk_to_neighbours(url)
+
+
+async def test_an_app_serves_one_event_loop_at_a_time(serve):
+    app = App()
+    serve(app)
+    with pytest.raises(UsageError, match="another: make one for each"):
+        await app.start()
+    serve.stop()
+    await app.start()
+    await app.close()
 
 
 @pytest.mark.parametrize("lane", LANES)
