@@ -129,6 +129,23 @@ async def test_a_look_at_a_line_that_is_late_waits_for_it():
     assert log.ear.fill is None
 
 
+async def test_a_look_at_a_log_that_has_begun_waits_for_the_line_to_tell_its_beginning():
+    log = Log()
+    await asyncio.wait_for(log.ears.check("t"), LOOK)
+    assert log.ear.sure
+    log.append(b"1")
+    second = log.append(b"2")
+    check = asyncio.ensure_future(log.ears.check("t"))
+    await asyncio.sleep(0)
+    log.ears.hear("t", b"not kept", NOWHERE)
+    log.ears.hear("t", b"1", Position("e", 1))
+    log.ears.hear("t", b"not kept either", NOWHERE)
+    log.ears.hear("t", b"2", second)
+    await asyncio.wait_for(check, LOOK)
+    assert log.heard == [b"not kept", b"1", b"not kept either", b"2"]
+    assert log.missed == []
+
+
 async def test_a_look_finds_what_a_whole_line_has_lost():
     log = Log()
     log.ears.hear("t", b"1", log.append(b"1"))

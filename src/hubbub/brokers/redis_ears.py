@@ -178,7 +178,7 @@ class Ears:
         elif head == ear.last:
             ear.sure = True
             return
-        if ear.sure and head.epoch == ear.last.epoch:  # the line is whole, and perhaps only late
+        if ear.sure and head.offset:  # the line is whole, and perhaps only late, be it with a log's beginning
             await self.reach(topic, head, LATE)
         else:
             self._begin(topic, ear, head)
