@@ -112,6 +112,12 @@ def test_every_decision_is_in_the_list_of_decisions() -> None:
     assert listed == sorted(path.name for path in DECISIONS.glob("[0-9]*.md"))
 
 
+def test_every_page_of_the_documentation_is_in_its_contents() -> None:
+    contents = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    listed = re.findall(r'"([\w/-]+\.md)"', contents)
+    assert sorted(listed) == sorted(str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md"))
+
+
 # -- packages -------------------------------------------------------------------------------------------------------
 
 
