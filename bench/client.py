@@ -30,7 +30,7 @@ class Mismatch(Exception):
 class Client:
     """One connection, and what every kind of it does alike. What is heard is kept by ``_read`` until it is whole."""
 
-    __slots__ = ("_read", "_whole", "line", "port", "wire")
+    __slots__ = ("_read", "_whole", "greeting", "line", "port", "wire")
 
     again: bytes | None = None
     """What has to be said after each message, for the next to come."""
@@ -38,6 +38,8 @@ class Client:
     def __init__(self, port: int, wire: Wire) -> None:
         self.wire = wire
         self.port = port
+        self.greeting = ""
+        """The last thing it was told before it was in."""
         self._read = b""
         self._whole: socket.socket | None = None
         self.line = connect(port)

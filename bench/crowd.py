@@ -51,11 +51,11 @@ class Crowd(list[Client]):
         """Connect clients until there are this many."""
         self.admit([self.wire] * (size - len(self)))
 
-    def admit(self, wires: Sequence[Wire]) -> None:
+    def admit(self, wires: Sequence[Wire], at_once: int = BATCH) -> None:
         """Connect a client for each of these wires, whose greetings have the same number of steps."""
-        for start in range(0, len(wires), BATCH):
+        for start in range(0, len(wires), at_once):
             greeted = len(self)
-            for wire in wires[start : start + BATCH]:
+            for wire in wires[start : start + at_once]:
                 self.append(client(self.port, wire))
             greet(self[greeted:])
 
@@ -100,9 +100,9 @@ def greet(clients: Sequence[Client]) -> None:
                 member.say(text)
         for member in clients:
             _, answer = member.wire.greeting[step]
-            heard, _ = member.hear(len(answer))
-            if not heard.startswith(answer):
-                raise Mismatch(f"{heard[:100]!r} was heard where {answer!r} was expected")
+            member.greeting, _ = member.hear(len(answer))
+            if not member.greeting.startswith(answer):
+                raise Mismatch(f"{member.greeting[:100]!r} was heard where {answer!r} was expected")
 
 
 def _one_size(clients: Sequence[Client], payload: str) -> int:

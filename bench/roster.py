@@ -52,9 +52,9 @@ HUBBUB_RUN = (sys.executable, "-m", "hubbub", "run", "bench/peers/hubbub_app.py:
 _SECURE = ("--ssl-certfile", CERTIFICATE)
 
 
-def _socketio_rooms(names: Sequence[str]) -> Wire:
+def socketio_rooms(names: Sequence[str], **more: str) -> Wire:
     """On Node a client's rooms are its server's choice: here it names them when it connects."""
-    return replace(SOCKETIO, greeting=((None, "0{"), ("40" + json.dumps({"rooms": names}), "40{")))
+    return replace(SOCKETIO, greeting=((None, "0{"), ("40" + json.dumps({"rooms": names, **more}), "40{")))
 
 
 def _path(names: Sequence[str]) -> Wire:
@@ -74,7 +74,7 @@ SOCKETIO_NODE = Peer(
     (NODE, "bench/peers/socketio.mjs", "{port}"),
     ("node", "certificate"),
     (CERTIFICATE,),
-    _socketio_rooms,
+    socketio_rooms,
 )
 PYTHON_SOCKETIO = Peer(
     "python-socketio", SOCKETIO, (PYTHON, *_UVICORN, "python_socketio:app"), ("python", "certificate"), _SECURE
@@ -104,6 +104,7 @@ PAIRS = (
     (HUBBUB_ASGI, SOCKETIO_NODE),
     (HUBBUB_ASGI, PYTHON_SOCKETIO),
     *((HUBBUB_NATIVE, peer) for peer in (*SPEAK_MESSAGES, SENDS)),
+    (HUBBUB_NATIVE, SOCKETIO_NODE),
     (HUBBUB_PHOENIX, HUBBUB),
     *((ours, peer) for ours in (HUBBUB_EVENTS, HUBBUB_ASGI_EVENTS) for peer in SPEAK_EVENTS),
 )

@@ -1,8 +1,10 @@
 """Storm: 10,000 clients come back at once, each for what it missed, while others go on talking.
 
 The crowd is in a topic with a history, and is cut off without a word. Ten publications later all of it comes back, a
-few hundred on their way at any time, joins with the position it had, and must be told all ten. Meanwhile a hundred
-others publish in another topic: how long that takes is what they feel of the storm.
+few hundred on their way at any time, with the position it had, and must be told all ten. Meanwhile a hundred others
+publish in another topic: how long that takes is what they feel of the storm.
+
+On Node this is Socket.IO's recovery of connection states, which it keeps in memory, as we do here.
 """
 
 import json
@@ -10,15 +12,16 @@ import sys
 import threading
 import time
 from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Self
 
 from bench.claims import Cell, Claim
-from bench.client import Mismatch
-from bench.crowd import Crowd, client, crowd, greet
+from bench.crowd import Crowd, crowd
 from bench.processes import Server
-from bench.roster import HUBBUB_NATIVE, PAYLOAD, Peer
-from bench.scenario import Figures, Scenario, account, percentiles, shares
-from bench.wires import native
+from bench.roster import HUBBUB_NATIVE, PAYLOAD, SOCKETIO_NODE, Peer, socketio_rooms
+from bench.scenario import Figures, Scenario, account, percentiles, settled, shares
+from bench.wires import SOCKETIO, Wire, native
 
 CLIENTS, OTHERS = 10_000, 100
 MISSED = 10
@@ -28,26 +31,57 @@ AT_ONCE = 512
 PAUSE = 0.02
 """Seconds between two publications of the others."""
 
-TOPIC = "kept:storm"
 _CASE = f"{CLIENTS:,} clients resume"
 
 
+@dataclass(frozen=True)
+class Way:
+    """How a peer's clients are together, and how one comes back that was greeted so and heard this last."""
+
+    crowd: Wire
+    others: Wire
+    back: Callable[[str, str], Wire]
+
+
+def _native_back(greeting: str, heard: str) -> Wire:
+    """First the reply to the join, then what was missed."""
+    wire = native(["kept:storm"], after=json.loads(heard)["position"])
+    return replace(wire, greeting=(*wire.greeting, *_missed(heard)))
+
+
+def _socketio_back(greeting: str, heard: str) -> Wire:
+    """Node tells what was missed before it says that one is in."""
+    state, offset = json.loads(greeting.removeprefix("40"))["pid"], json.loads(heard.removeprefix("42"))[-1]
+    opened, (connect, connected) = socketio_rooms(["storm"], pid=state, offset=offset).greeting
+    first, *rest = _missed(heard)
+    return replace(SOCKETIO, greeting=(opened, (connect, first[1]), *rest, (None, connected)))
+
+
+def _missed(heard: str) -> list[tuple[None, str]]:
+    """Messages like this one, of which we ask for none."""
+    return [(None, heard[: heard.index(PAYLOAD) + len(PAYLOAD)])] * MISSED
+
+
+_WAYS = {
+    HUBBUB_NATIVE: Way(native(["kept:storm"]), native(["room:others"]), _native_back),
+    SOCKETIO_NODE: Way(socketio_rooms(["storm"]), socketio_rooms(["others"]), _socketio_back),
+}
+
+
 def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
-    with Server(peer.start("fanout")) as server:
-        with crowd(server.port, native([TOPIC])) as clients:
-            clients.grow(CLIENTS)
-        with crowd(server.port, native([TOPIC])) as author, crowd(server.port, native()) as others:
-            position = _publish(author)
-            others.grow(OTHERS)
-            with (
-                account(server) as done,
-                _Talk(others) as talk,
-                crowd(server.port, native([TOPIC], after=position)) as back,
-            ):
-                began = time.perf_counter()
-                while len(back) < CLIENTS:
-                    _return(back)
-                span = time.perf_counter() - began
+    way = _WAYS[peer]
+    with (
+        Server(peer.start("fanout"), {"RECOVERY": "1"}) as server,
+        crowd(server.port, way.crowd) as author,
+        crowd(server.port, way.others) as others,
+    ):
+        author.grow(1)
+        others.grow(OTHERS)
+        wires = _cut_off(server, author, way)
+        with account(server) as done, _Talk(others) as talk, crowd(server.port, way.crowd) as back:
+            began = time.perf_counter()
+            back.admit(wires, AT_ONCE)
+            span = time.perf_counter() - began
     return {
         _CASE: {
             "cpu": done.used / CLIENTS * 1e6,
@@ -59,25 +93,18 @@ def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
     }
 
 
-def _publish(author: Crowd) -> str:
-    """Where the topic was before the crowd missed something."""
-    author.grow(1)
-    (speaker,) = author
-    positions = []
-    for _ in range(MISSED + 1):
-        speaker.say(author.wire.publish(PAYLOAD))
-        positions.append(json.loads(speaker.hear(0)[0])["position"])
-    return str(positions[0])
-
-
-def _return(back: Crowd) -> None:
-    batch = [client(back.port, back.wire) for _ in range(min(AT_ONCE, CLIENTS - len(back)))]
-    back.extend(batch)
-    greet(batch)
-    for member in batch:
-        for _ in range(MISSED):
-            if PAYLOAD not in member.hear(0)[0]:
-                raise Mismatch("a client that came back was told something else than what it missed")
+def _cut_off(server: Server, author: Crowd, way: Way) -> list[Wire]:
+    """The wires by which they will come back."""
+    with crowd(server.port, way.crowd) as clients:
+        clients.grow(CLIENTS)
+        author[0].say(way.crowd.publish(PAYLOAD))
+        author[0].hear(0)
+        wires = [way.back(client.greeting, client.hear(0)[0]) for client in clients]
+    settled(server)
+    for _ in range(MISSED):
+        author[0].say(way.crowd.publish(PAYLOAD))
+        author[0].hear(0)
+    return wires
 
 
 class _Talk:
@@ -103,8 +130,8 @@ class _Talk:
         while not self._over.wait(PAUSE):
             began = time.perf_counter()
             self._others[0].say(frame)
-            for member in self._others:
-                member.hear(0)
+            for client in self._others:
+                client.hear(0)
             self.latencies.append(time.perf_counter() - began)
 
 
@@ -113,7 +140,7 @@ STORM = Scenario(
     title="A storm of clients that resume",
     unit="client",
     figure="cpu",
-    peers=(HUBBUB_NATIVE,),
+    peers=tuple(_WAYS),
     measure=_measure,
     claims=[
         Claim(

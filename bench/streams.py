@@ -7,15 +7,7 @@ from bench.claims import versus
 from bench.crowd import crowd
 from bench.load import FanOut
 from bench.processes import Server
-from bench.roster import (
-    EVENTS_NODE,
-    EVENTS_STARLETTE,
-    HUBBUB_ASGI_EVENTS,
-    HUBBUB_EVENTS,
-    PAYLOAD,
-    SPEAK_EVENTS,
-    Peer,
-)
+from bench.roster import EVENTS_SSE, HUBBUB_ASGI_EVENTS, HUBBUB_EVENTS, PAYLOAD, SPEAK_EVENTS, Peer
 from bench.scenario import Figures, Scenario, measure
 from bench.wires import POSTS
 
@@ -38,5 +30,5 @@ STREAMS = Scenario(
     figure="cpu",
     peers=(HUBBUB_EVENTS, HUBBUB_ASGI_EVENTS, *SPEAK_EVENTS),
     measure=_measure,
-    claims=[versus(HUBBUB_EVENTS.name, peer.name, _CASE, 1.0) for peer in (EVENTS_NODE, EVENTS_STARLETTE)],
+    claims=[versus(HUBBUB_EVENTS.name, EVENTS_SSE.name, _CASE, 1.0)],
 )

@@ -8,7 +8,10 @@ import { Server } from "socket.io";
 const [, , port, certificate] = process.argv;
 const pem = certificate && readFileSync(certificate);
 const server = pem ? createSecureServer({ cert: pem, key: pem }) : createServer();
-const io = new Server(server, { pingInterval: 1_000 * Number(process.env.HEARTBEAT ?? 600) });
+const io = new Server(server, {
+  pingInterval: 1_000 * Number(process.env.HEARTBEAT ?? 600),
+  connectionStateRecovery: process.env.RECOVERY ? {} : undefined,
+});
 
 io.engine.on("connection", (client) => {
   client.request = null;
