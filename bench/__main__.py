@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from bench.chat import CHAT
-from bench.client import Mismatch
 from bench.connect import CONNECT
 from bench.durable import DURABLE
 from bench.echo import ECHO
@@ -21,7 +20,7 @@ from bench.install import install
 from bench.machine import describe
 from bench.mixed import MIXED
 from bench.polling import POLLING
-from bench.processes import Failed, make_room
+from bench.processes import make_room
 from bench.record import Record, load
 from bench.report import grids, middle, save, save_summary, summaries
 from bench.rooms import ROOMS
@@ -48,18 +47,21 @@ def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # however we end, the server we started ends too
     chosen = [SCENARIOS[name] for name in options.what or SCENARIOS]
-    complete = True if options.redraw else _run(chosen, options)
-    if options.redraw:
-        for scenario in chosen:
-            if record := load(scenario):
-                save(scenario, record)
-        GUIDE.write_text(rewritten(GUIDE.read_text()))
+    complete = _redraw(chosen) if options.redraw else _run(chosen, options)
     if not options.peer:
         tables = summaries(SCENARIOS.values())
         for grid in tables:
             grid.show(console)
-        console.print(f"Saved {save_summary(tables)}")
+        GUIDE.write_text(rewritten(GUIDE.read_text()))
+        console.print(f"Saved {save_summary(tables)}, and the tables of {GUIDE}")
     return 0 if complete else 1
+
+
+def _redraw(chosen: Sequence[Scenario]) -> bool:
+    for scenario in chosen:
+        if record := load(scenario):
+            save(scenario, record)
+    return True
 
 
 def _run(chosen: Sequence[Scenario], options: argparse.Namespace) -> bool:
@@ -106,14 +108,14 @@ def _measure(scenario: Scenario, peers: Sequence[Peer], runs: int, seconds: floa
         for peer in peers:
             if peer.name in failed:
                 continue
-            began = time.monotonic()
+            began, what = time.monotonic(), f"{scenario.name} {run + 1}/{runs}: {peer.name}"
             try:
                 done.setdefault(peer.name, []).append(scenario.measure(peer, seconds))
-            except (Failed, Mismatch, OSError) as error:
-                console.print(f"{scenario.name} {run + 1}/{runs}: {peer.name} failed: {error}", markup=False)
+            except Exception as error:  # whatever it is, it shall not cost all others an hour
+                console.print(f"{what} failed: {type(error).__name__}: {error}", markup=False)
                 failed.add(peer.name)
             else:
-                console.print(f"{scenario.name} {run + 1}/{runs}: {peer.name}, {time.monotonic() - began:.1f} s")
+                console.print(f"{what}, {time.monotonic() - began:.1f} s")
     return {name: middle(rounds) for name, rounds in done.items() if name not in failed}
 
 
@@ -130,9 +132,7 @@ def _options() -> argparse.Namespace:
     argument(
         "--peer", action="append", default=[], metavar="PART", help="only these, by a part of their name; saves nothing"
     )
-    argument(
-        "--redraw", action="store_true", help="measure nothing: make all pages, pictures and the guide's tables anew"
-    )
+    argument("--redraw", action="store_true", help="measure nothing: make all pages and pictures anew")
     return parser.parse_args()
 
 
