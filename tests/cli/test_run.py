@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from .conftest import CHAT, DEADLINE, HUBBUB, Running
+from .conftest import CHAT, DEADLINE, HUBBUB, Run, Running
 
 Start = Callable[..., Running]
 
@@ -117,3 +117,46 @@ def test_logs_are_json_where_nobody_sits(folder: Path) -> None:
 def test_at_debug_the_http_server_tells_of_itself_too(folder: Path) -> None:
     (folder / "chat.py").write_text(CHAT)
     assert first_log_line("--log-level", "debug")["logger"] == "uvicorn.error"
+
+
+BESIDE = """
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from hubbub import App
+
+@asynccontextmanager
+async def lifespan(site):
+    {begin}
+    yield
+    for _ in range(100):  # as many turns of the loop as a pool of connections may want to close
+        await asyncio.sleep(0)
+    {end}
+
+import asyncio
+site = FastAPI(lifespan=lifespan)
+app = App(fallback=site)
+"""
+
+
+def test_what_the_app_falls_back_to_is_stopped_to_its_end(start: Start, folder: Path) -> None:
+    (folder / "beside.py").write_text(BESIDE.format(begin="pass", end="print('the other one has ended', flush=True)"))
+    running = start("run", "beside")
+    assert health(running.url) == 200
+    output = running.rest()
+    assert output.endswith("the other one has ended\n")
+    assert "Traceback" not in output
+    assert running.process.returncode == 0
+
+
+def test_what_the_app_falls_back_to_and_does_not_start_is_one_sentence_and_the_log_says_why(
+    hubbub: Run, folder: Path
+) -> None:
+    (folder / "beside.py").write_text(BESIDE.format(begin="raise RuntimeError('no database')", end="pass"))
+    done = hubbub("run", "beside", "--port", "0")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    *logged, last = done.stderr.splitlines()
+    assert last == "hubbub: The application that the App falls back to did not start."
+    assert any("RuntimeError: no database" in line for line in logged)
+    assert not any("never retrieved" in line for line in logged)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import nullcontext
 from typing import Any
 
 from hubbub.errors import UsageError
@@ -13,30 +14,26 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 async def serve(host: Host, scope: Scope, receive: Receive, send: Send) -> None:
-    """Start and stop with the server that runs us."""
-    if host.fallback is not None:
-        # The fallback's own start and stop are inside ours; one that knows no lifespan simply raises (ASGI 3.0).
-        async with _FallbackLifespan(host.fallback, scope):
-            await _own_lifespan(host, receive, send)
-    else:
-        await _own_lifespan(host, receive, send)
-
-
-async def _own_lifespan(host: Host, receive: Receive, send: Send) -> None:
+    """Start and stop with the server that runs us. The fallback starts before us and stops after us; only then is the
+    server told, for it ends the loop when it has heard so."""
+    fallback = nullcontext() if host.fallback is None else _FallbackLifespan(host.fallback, scope)
+    phase = "startup"
     await receive()
     try:
-        await host.start()
+        async with fallback:
+            await host.start()
+            await send({"type": "lifespan.startup.complete"})
+            phase = "shutdown"
+            await receive()
+            await host.close()
     except UsageError as error:
-        await send({"type": "lifespan.startup.failed", "message": error.reason})
-        return
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await host.close()
-    await send({"type": "lifespan.shutdown.complete"})
+        await send({"type": f"lifespan.{phase}.failed", "message": error.reason})
+    else:
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 class _FallbackLifespan:
-    """Runs another ASGI application's lifespan around a block."""
+    """Runs another ASGI application's lifespan around a block. One that knows none simply raises (ASGI 3.0)."""
 
     def __init__(self, app: Callable[..., Awaitable[None]], scope: Scope) -> None:
         self._app = app
@@ -46,14 +43,13 @@ class _FallbackLifespan:
 
     async def __aenter__(self) -> None:
         self._task = asyncio.ensure_future(self._app(self._scope, self._inbox.get, self._outbox.put))
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # what it had to say, it sent
         await self._ask("lifespan.startup")
 
     async def __aexit__(self, *_: object) -> None:
         await self._ask("lifespan.shutdown")
         self._task.cancel()
         await asyncio.wait((self._task,))
-        if not self._task.cancelled():
-            self._task.exception()
 
     async def _ask(self, kind: str) -> None:
         if self._task.done():
@@ -62,5 +58,5 @@ class _FallbackLifespan:
         answer = asyncio.ensure_future(self._outbox.get())
         await asyncio.wait((answer, self._task), return_when=asyncio.FIRST_COMPLETED)
         if answer.done() and answer.result()["type"].endswith("failed"):
-            raise UsageError(answer.result().get("message", "the fallback application did not start"))
+            raise UsageError(answer.result().get("message", "the fallback application failed"))
         answer.cancel()

@@ -5,6 +5,7 @@ import gc
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -91,8 +92,11 @@ class Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and sockets:
+        with suppress(SystemExit):  # it has logged why
+            await super().startup(sockets)
+        if not self.started:
+            raise UsageError("The application that the App falls back to did not start.")
+        if sockets:
             host, port = sockets[0].getsockname()[:2]
             name = f"[{host}]" if ":" in host else host
             self._ready(f"{'https' if self.config.is_ssl else 'http'}://{name}:{port}")
