@@ -110,12 +110,13 @@ class Publishing:
     in all: single clients may be a little ahead of others."""
 
     _crowd: Crowd
+    _window: int
     _whole: int
     _received: int
 
     def run(self, seconds: float) -> Flow:
-        """Go on for this long, and until a publication has arrived: who publishes one by one is measured in whole ones.
-        Its messages are deliveries; what is in flight at the end stays so: the next run begins with it."""
+        """Go on for this long; in a window of 1, until the publication has arrived, so that only whole ones count. Its
+        messages are deliveries; what is in flight at the end stays so: the next run begins with it."""
         with _timed() as flow:
             before = self._received
             until = time.perf_counter() + seconds
@@ -124,7 +125,7 @@ class Publishing:
                 self._turn(flow.latencies)
                 self._refill()
             arrived = self._received // self._whole
-            while self._received // self._whole == arrived:
+            while self._window == 1 and self._received // self._whole == arrived:
                 self._turn(flow.latencies)
             flow.messages = (self._received - before) * len(self._crowd) / self._whole
         return flow
