@@ -33,7 +33,7 @@ ROWS = (
     {"channels"},
     {"blueprint"},
     {"membership"},
-    {"draining"},
+    {"draining", "signals"},
     {"sockets"},
     {"servers"},
     {"reception"},

@@ -40,6 +40,7 @@ from hubbub.servers import asgi
 from hubbub.servers.files import Files
 from hubbub.servers.routes import Routes
 from hubbub.servers.websocket import deflated_frame, frame
+from hubbub.signals import listening
 from hubbub.sockets import Function
 from hubbub.workers import Workers
 
@@ -68,6 +69,9 @@ class App:
     patience = 10.0
     """Seconds that stopping may take."""
 
+    hosted = True
+    """Whether a server of others runs us: ours says that it does not."""
+
     def __init__(
         self,
         *,
@@ -89,6 +93,7 @@ class App:
         self.reception = Reception(self.limits)
         self._background = Background()
         self._starting: asyncio.Lock | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._started = False
         self._until: float | None = None
         """When stopping has to be over, once it has begun."""
@@ -243,7 +248,7 @@ class App:
             await self.attendance.start()
             if not STATIC.is_dir():  # a package that was made of a checkout in which nobody has run `make`
                 log.warning("there are no browser clients to serve: run `make demo` in the checkout, and install again")
-            self._started, self._until = True, None
+            self._started, self._until, self._ending = True, None, None
             self._background.start(self.complain)
 
     async def close(self) -> None:
@@ -251,6 +256,8 @@ class App:
         beginning of ``drain`` if that came first. What is not done by then is given up."""
         if not self._started:
             return
+        if self._ending is not None:
+            self._ending.cancel()
         await self.drain(0.0)
         await self._background.close(self.complain, self._left())
         if self.eager.running:
@@ -287,10 +294,16 @@ class App:
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
         """For applications that mount this one: ``FastAPI(lifespan=app.lifespan)``."""
         await self.start()
-        try:
-            yield
-        finally:
-            await self.close()
+        with listening(self._hear_of_the_end):
+            try:
+                yield
+            finally:
+                await self.close()
+
+    def _hear_of_the_end(self) -> None:
+        """Servers of others wait until event streams have ended; ours sends them away itself."""
+        if self.hosted and self._ending is None:
+            self._ending = self._loop.create_task(self.drain(self.patience / 2))
 
     async def __call__(
         self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]

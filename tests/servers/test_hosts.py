@@ -44,9 +44,10 @@ async def hosted(name):
                 except aiohttp.ClientConnectionError:
                     assert process.returncode is None
                     await asyncio.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         try:
             async with asyncio.timeout(20):
                 await process.wait()
@@ -74,7 +75,7 @@ async def converse(url, transport, path="socket.io"):
 
 @pytest.mark.parametrize("name", HOSTS)
 async def test_other_servers(name):
-    async with hosted(name) as url:
+    async with hosted(name) as (url, _):
         for transport in ("websocket", "polling"):
             await converse(url, transport)
 
@@ -139,3 +140,14 @@ async def test_around_another_application(serve, lane):
     for transport in ("websocket", "polling"):
         await converse(url, transport)
     await talk_to_neighbours(url)
+
+
+@pytest.mark.parametrize("name", ["uvicorn", "granian"])
+async def test_an_event_stream_does_not_hold_up_a_server_that_is_to_end(name):
+    async with hosted(name) as (url, process), aiohttp.ClientSession() as http:
+        headers = {"accept": "text/event-stream"}
+        async with asyncio.timeout(30), http.get(f"{url}/topics/%2F?name=Ada", headers=headers) as response:
+            assert await response.content.readuntil(b"\n\n")
+            process.terminate()
+            assert b'event: hubbub.bye\ndata: {"code":"shutdown"' in await response.content.read()
+            await process.wait()

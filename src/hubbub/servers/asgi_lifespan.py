@@ -20,12 +20,10 @@ async def serve(host: Host, scope: Scope, receive: Receive, send: Send) -> None:
     phase = "startup"
     await receive()
     try:
-        async with fallback:
-            await host.start()
+        async with fallback, host.lifespan():
             await send({"type": "lifespan.startup.complete"})
             phase = "shutdown"
             await receive()
-            await host.close()
     except UsageError as error:
         await send({"type": f"lifespan.{phase}.failed", "message": error.reason})
     else:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from hubbub.auth import Origins, origin_of
@@ -39,12 +40,17 @@ class Host(Protocol):
     secret: str | None
     patience: float
     """Seconds that stopping may take."""
+    hosted: bool
+    """Whether a server of others runs it."""
 
     async def start(self) -> None:
         """Start, if it has not started."""
 
     async def close(self) -> None:
         """Stop."""
+
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        """Start, and stop."""
 
     async def drain(self, seconds: float) -> None:
         """Let nobody in any more, and tell every client to come back."""

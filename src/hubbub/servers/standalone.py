@@ -88,7 +88,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._patience = patience
         self._app = app
-        app.patience = patience
+        app.patience, app.hosted = patience, False
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
