@@ -102,9 +102,12 @@ async def test_nobody_is_let_in_any_more(lane):
     app = application()
     with running(app, lane=lane) as url:
         async with aiohttp.ClientSession() as http:
-            async with http.get(f"{url}/topics/room") as response:
-                assert response.status == 200
+            for path in ("/topics/room", "/hubbub/health"):
+                async with http.get(f"{url}{path}") as response:
+                    assert response.status == 200
             await draining(app, 0.0)
+            async with http.get(f"{url}/hubbub/health") as response:
+                assert (response.status, await response.text()) == (503, "going away")
             async with http.get(f"{url}/topics/room") as response:
                 assert response.status == 503
                 assert (await response.json(content_type=None))["code"] == "shutdown"

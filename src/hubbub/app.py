@@ -322,6 +322,10 @@ class App:
 
     # -- what the servers ask --------------------------------------------------------------------------------------
 
+    @property
+    def closed(self) -> bool:
+        return self.reception.closed
+
     def session(self) -> Session:
         return self.reception.session()
 

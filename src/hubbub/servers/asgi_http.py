@@ -77,7 +77,7 @@ async def serve(host: Host, door: Door | None, request: Request, receive: Receiv
         else:
             response = await requests.respond(host, door, incoming)
     elif request.path == "/hubbub/health":
-        response = Response(body=b"ok")
+        response = Response(503, b"going away") if host.closed else Response(body=b"ok")
     elif request.path == "/hubbub/publish" and request.method == "POST":
         await host.start()
         response = await _publish(host, incoming)

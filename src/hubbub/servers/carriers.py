@@ -43,6 +43,10 @@ class Host(Protocol):
     hosted: bool
     """Whether a server of others runs it."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody is let in any more."""
+
     async def start(self) -> None:
         """Start, if it has not started."""
 
