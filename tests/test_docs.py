@@ -22,6 +22,7 @@ import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
 
 from hubbub import App, Channel
+from hubbub.config import load
 
 ROOT = Path(__file__).parents[1]
 PAGES = [page for place in ("README.md", "docs/**/*.md") for page in sorted(ROOT.glob(place))]
@@ -113,6 +114,14 @@ def test_javascript_on_the_pages_can_be_read() -> None:
     assert NODE is not None
     done = subprocess.run([NODE, "-e", read], input=json.dumps(scripts), capture_output=True, text=True, timeout=30)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_the_file_of_settings_on_the_page_is_read(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "hubbub.toml").write_text(shown)
+    config = load(tmp_path, {}, {})
+    assert (config.host, config.port, config.broker) == ("0.0.0.0", 8000, "redis://localhost:6379/0")
 
 
 # -- what a guide says of tokens --------------------------------------------------------------------------------------
