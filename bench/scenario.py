@@ -149,7 +149,7 @@ def weigh(server: Server, clients: Crowd, wires: Sequence[Wire]) -> Figures:
     return {"memory": (settled(server) - before) / (len(wires) - FIRST) / 1024}
 
 
-WARM_UP, PATIENCE = 0.6, 4.0
+WARM_UP, PATIENCE = 0.4, 4.0
 """Seconds of its CPU a server gets before anything counts: compilers that compile while running have compiled by then.
 On a machine that has no time for it, so many seconds of ours have to do."""
 
