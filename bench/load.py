@@ -41,6 +41,8 @@ class Flow:
     """What came back in one span of time."""
 
     messages: float = 0.0
+    rounds: float = 0.0
+    """How many times as many as there are on their way at once."""
     seconds: float = 0.0
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
     """Seconds from just before the write to just after the read, of the messages that were timed."""
@@ -127,7 +129,8 @@ class Publishing:
             arrived = self._received // self._whole
             while self._window == 1 and self._received // self._whole == arrived:
                 self._turn(flow.latencies)
-            flow.messages = (self._received - before) * len(self._crowd) / self._whole
+            publications = (self._received - before) / self._whole
+            flow.messages, flow.rounds = publications * len(self._crowd), publications / self._window
         return flow
 
     def _turn(self, latencies: "array[float]") -> None:
@@ -291,6 +294,7 @@ class Echo:
             until = time.perf_counter() + seconds
             while time.perf_counter() < until:
                 flow.messages += self._turn(flow.latencies)
+            flow.rounds = flow.messages / self._depth / len(self._crowd)
         return flow
 
     def drain(self) -> None:
