@@ -6,6 +6,7 @@ is a client, which tests/interop runs against a server.
 
 import builtins
 import dis
+import inspect
 import json
 import re
 import shutil
@@ -17,11 +18,13 @@ from types import CodeType
 from typing import Any
 
 import jwt
+import msgspec
 import mypy.api
 import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
 
-from hubbub import App, Channel
+import hubbub
+from hubbub import App, Channel, Limits
 from hubbub.config import load
 
 ROOT = Path(__file__).parents[1]
@@ -122,6 +125,16 @@ def test_the_file_of_settings_on_the_page_is_read(tmp_path: Path) -> None:
     (tmp_path / "hubbub.toml").write_text(shown)
     config = load(tmp_path, {}, {})
     assert (config.host, config.port, config.broker) == ("0.0.0.0", 8000, "redis://localhost:6379/0")
+
+
+def test_the_page_of_the_api_has_every_name_argument_and_limit() -> None:
+    page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    words = {word for code in re.findall(r"`([^`]+)`", page) for word in re.findall(r"\w+", code)}
+    arguments = set(inspect.signature(App).parameters)
+    assert {*hubbub.__all__, *arguments} - words - {"on"} == set()
+    shown = dict(re.findall(r"^\| `(\w+)` \| ([\d,]+) \|", page, re.MULTILINE))
+    fields = {field.name: field.default for field in msgspec.structs.fields(Limits)}
+    assert {name: float(value.replace(",", "")) for name, value in shown.items()} == fields
 
 
 # -- what a guide says of tokens --------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ from hubbub.protocols.sockjs import at as sockjs_at
 from hubbub.protocols.sockjs_pages import SockJS as SockJS  # noqa: PLC0414 (a public name)
 from hubbub.reception import Reception
 from hubbub.servers import asgi
-from hubbub.servers.files import Files
+from hubbub.servers.files import POLICY, Files
 from hubbub.servers.routes import Routes
 from hubbub.servers.websocket import deflated_frame, frame
 from hubbub.signals import listening
@@ -60,6 +60,8 @@ class App:
 
     ``broker``: where topics live, as a URL: ``memory://``, ``sqlite:///chat.db`` or ``redis://host:6379/0``.
     ``pages``: a folder of web pages to serve.
+    ``policy``: their ``Content-Security-Policy``. Unless told otherwise they load from this server alone, and run no
+    script that stands in them; ``""`` is none.
     ``fallback``: the ASGI application that gets every request that is not ours.
     ``origins``: pages of other hosts that may connect, such as ``https://example.com``; ``"*"`` for all.
     ``secret``: what ``POST /hubbub/publish`` asks for; without one that door is closed.
@@ -77,6 +79,7 @@ class App:
         *,
         broker: str = "memory://",
         pages: str | Path | None = None,
+        policy: str = POLICY,
         fallback: ASGIApp | None = None,
         limits: Limits | None = None,
         origins: str | Iterable[str] | None = None,
@@ -89,7 +92,7 @@ class App:
         self.origins = Origins(origins)
         self.secret = secret
         self.routes = Routes(_load(protocols))
-        self.files = Files(STATIC, pages)
+        self.files = Files(STATIC, pages, policy)
         self.reception = Reception(self.limits)
         self._background = Background()
         self._starting: asyncio.Lock | None = None

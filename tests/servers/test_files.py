@@ -50,6 +50,12 @@ def test_a_page_may_run_no_script_that_stands_in_it(client):
     assert "unsafe" not in policy
 
 
+@pytest.mark.parametrize(("policy", "sent"), [("script-src 'self' https://cdn.example", True), ("", False)])
+def test_an_application_may_have_a_policy_of_its_own_or_none(folder, policy, sent):
+    with TestClient(App(pages=folder, policy=policy)) as client:
+        assert client.get("/").headers.get("content-security-policy") == (policy if sent else None)
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_is_no_page_is_not_there(client, name):
     assert client.get(f"/{name}").status_code == 404

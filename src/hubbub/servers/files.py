@@ -37,7 +37,8 @@ class Files:
     """Files by URL path. ``shipped`` is laid under ``/``: ``static/socket.io/socket.io.js`` is
     ``/socket.io/socket.io.js``. Raises UsageError when there is no folder ``pages``."""
 
-    def __init__(self, shipped: Path, pages: str | Path | None) -> None:
+    def __init__(self, shipped: Path, pages: str | Path | None, policy: str = POLICY) -> None:
+        self._policy = (("content-security-policy", policy),) if policy else ()
         self._folders = [shipped]
         if pages is not None:
             folder = Path(pages)
@@ -65,7 +66,7 @@ class Files:
             ("x-content-type-options", "nosniff"),
         )
         if file.suffix == ".html":
-            headers += (("content-security-policy", POLICY), ("referrer-policy", "same-origin"))
+            headers += (*self._policy, ("referrer-policy", "same-origin"))
         known = [known.strip().removeprefix("W/") for known in request.headers.get("if-none-match", "").split(",")]
         if tag in known or "*" in known:
             return Response(304, headers=headers, content_type="")
