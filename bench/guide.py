@@ -1,5 +1,6 @@
 """The curves as tables, where docs/guides/capacity.md explains them."""
 
+import runpy
 from collections.abc import Iterator, Mapping, Sequence
 
 from bench.claims import Results
@@ -13,17 +14,19 @@ from bench.scenario import COLUMNS, Curve, Scenario
 from bench.topics import TOPICS
 
 GUIDE = ROOT / "docs/guides/capacity.md"
-BEGIN, END = "<!-- measured: make bench ARGS=--redraw -->\n", "<!-- end of what was measured -->"
+BEGIN, END = "<!-- {}: make bench ARGS=--redraw -->\n", "<!-- end of what was {} -->"
 
 PEERS = (HUBBUB, HUBBUB_NATIVE, HUBBUB_PHOENIX, SOCKETIO_NODE)
 
 
 def rewritten(text: str) -> str:
-    """The guide with its tables as they should be by what is saved."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    tables = "\n".join(filter(None, _tables()))
-    return f"{before}{BEGIN}\n{tables}\n{END}{after}"
+    """The guide with its tables as they should be: of the examples by the script, of the curves by what is saved."""
+    examples = runpy.run_path(str(ROOT / "scripts/capacity.py"))["table"]()
+    for word, tables in (("reckoned", examples), ("measured", "\n".join(filter(None, _tables())))):
+        before, _, rest = text.partition(begin := BEGIN.format(word))
+        _, _, after = rest.partition(end := END.format(word))
+        text = f"{before}{begin}\n{tables}\n{end}{after}"
+    return text
 
 
 def _tables() -> Iterator[str]:

@@ -123,26 +123,51 @@ def _comeback(plan: Plan) -> float:
     return (plan.cores + math.sqrt(plan.cores**2 + 4 * work / spare)) / 2
 
 
-def brokers(plan: Plan) -> float:
+def machines(plan: Plan) -> int:
+    """How many there have to be."""
+    return max(math.ceil(max(need.processes for need in needs(plan)) / plan.cores), 1)
+
+
+def brokers(plan: Plan) -> int:
     """Redis servers that the publications need. Each has one core that matters."""
     work = plan.publications * (plan.us_broker + plan.spread * plan.us_relay) / 1e6
-    return work / plan.busy
+    return max(math.ceil(work / plan.busy), 1)
 
 
 def report(plan: Plan) -> str:
     """The answer, in a few lines."""
-    asked = needs(plan)
-    machines = max(math.ceil(max(need.processes for need in asked) / plan.cores), 1)
-    each = plan.connections / (machines * plan.cores)
+    count = machines(plan)
+    each = plan.connections / (count * plan.cores)
     load = f"{plan.publications:,.0f} publications a second to {plan.audience:,.0f} each"
-    reasons = "\n".join(f"{need.processes:9,.1f} processes   {need.reason}" for need in asked)
+    reasons = "\n".join(f"{need.processes:9,.1f} processes   {need.reason}" for need in needs(plan))
     return f"""\
 {plan.connections:,.0f} connections, {load}: {plan.publications * plan.audience:,.0f} deliveries a second
 
 {reasons}
 
-{machines:9,} machines of {plan.cores:g} cores and {plan.memory:g} GiB: {each:,.0f} connections a process
-{max(math.ceil(brokers(plan)), 1):9,} Redis servers that share the topics, and a replica of each"""
+{count:9,} machines of {plan.cores:g} cores and {plan.memory:g} GiB: {each:,.0f} connections a process
+{brokers(plan):9,} Redis servers that share the topics, and a replica of each"""
+
+
+EXAMPLES = (
+    ("notifications", Plan(1_000_000, publications=2_000, audience=1, spread=1)),
+    ("chat rooms", Plan(1_000_000, publications=20_000, audience=50)),
+    ("dashboards", Plan(1_000_000, publications=100, audience=50_000, spread=32)),
+    ("notifications", Plan(10_000_000, publications=20_000, audience=1, spread=1)),
+    ("chat rooms", Plan(10_000_000, publications=200_000, audience=50)),
+)
+
+
+def table() -> str:
+    """The examples in docs/guides/capacity.md."""
+    heads = "connections", "publications a second", "each to", "processes", "machines", "Redis servers", "what decides"
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for name, plan in EXAMPLES:
+        most = max(needs(plan), key=lambda need: need.processes)
+        figures = f"{plan.publications:,} | {plan.audience:,} | {math.ceil(most.processes)} | {machines(plan)}"
+        reason = most.reason.partition(":")[0]
+        lines.append(f"| {name} | {plan.connections / 1e6:g} M | {figures} | {brokers(plan)} | {reason} |")
+    return "\n".join(lines) + "\n"
 
 
 def read(words: list[str] | None = None) -> Plan:

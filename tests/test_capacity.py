@@ -1,7 +1,6 @@
 """scripts/capacity.py: the arithmetic of docs/guides/capacity.md, its prices, and the tables of that page."""
 
 import importlib.util
-import math
 import re
 import subprocess
 import sys
@@ -78,19 +77,7 @@ def test_a_price_can_be_a_difference(capacity, tmp_path):
     assert capacity.Source("a", "hubbub", "much", "memory", than="little", by=9).read(tmp_path) == 1
 
 
-def test_the_table_of_plans_is_what_the_script_says(capacity):
-    row = r"^\| [a-z ]+ \| (\d+) M \| ([\d,]+) \| ([\d,]+) \| (\d+) \| (\d+) \| (\d+) \|"
-    rows = re.findall(row, GUIDE.read_text(), re.MULTILINE)
-    assert len(rows) == 5
-    for words in rows:
-        connections, publications, audience, processes, machines, redis = (int(word.replace(",", "")) for word in words)
-        spread = {1: 1, 50: 10, 50_000: 32}[audience]
-        plan = capacity.Plan(connections * 1e6, publications, audience, spread)
-        assert math.ceil(max(need.processes for need in capacity.needs(plan))) == processes
-        assert re.search(rf"^ +{machines} machines of", capacity.report(plan), re.MULTILINE)
-        assert re.search(rf"^ +{redis} Redis servers", capacity.report(plan), re.MULTILINE)
-
-
-def test_the_tables_of_curves_are_what_was_measured():
+def test_the_tables_of_the_guide_are_what_was_reckoned_and_measured():
     text = GUIDE.read_text()
+    assert text.count("\n| chat rooms |") == 2
     assert text == rewritten(text), "say `make bench ARGS=--redraw`"
