@@ -93,12 +93,14 @@ def _run(chosen: Sequence[Scenario], options: argparse.Namespace) -> bool:
 
 def _estimate(chosen: Sequence[Scenario], runs: int) -> str:
     """How long it will take, by how long it took."""
-    took = {scenario.name: record.seconds for scenario in chosen if (record := load(scenario))}
-    each = ", ".join(f"{name} {seconds * runs / 60:.0f}" for name, seconds in took.items())
-    new = ", ".join(scenario.name for scenario in chosen if scenario.name not in took)
-    return f"This will take some {sum(took.values()) * runs / 60:.0f} minutes, by the last run: {each}" + (
-        f"; and nobody knows about {new}" if new else ""
-    )
+    records = {scenario.name: load(scenario) for scenario in chosen}
+    took = {name: record.seconds * runs / 60 for name, record in records.items() if record and record.seconds}
+    known = ", ".join(f"{name} {minutes:.0f}" for name, minutes in took.items())
+    new = ", ".join(name for name in records if name not in took)
+    return "\n".join([
+        *([f"This will take {sum(took.values()):.0f} minutes, as it took the last time: {known}"] if took else []),
+        *([f"Nobody knows how long these will take: {new}"] if new else []),
+    ])  # fmt: skip
 
 
 def _measure(scenario: Scenario, peers: Sequence[Peer], runs: int, seconds: float) -> dict[str, dict[str, Figures]]:

@@ -17,8 +17,8 @@ class Record:
 
     scenario: str
     about: Mapping[str, str]
-    seconds: float
-    """What one round of all peers took."""
+    seconds: float | None
+    """What one round of all peers took, where that is known."""
     results: Results
 
 

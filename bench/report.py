@@ -117,7 +117,7 @@ def summaries(scenarios: Iterable[Scenario]) -> list[Grid]:
             scenario.name,
             scenario.title,
             record.about["runs"],
-            f"{record.seconds / 60:.1f}",
+            "-" if record.seconds is None else f"{record.seconds / 60:.1f}",
             record.about["date"],
             record.about["commit"],
         )
