@@ -42,7 +42,8 @@ def draw(scenario: Scenario, results: Results, file: Path) -> None:
         _curve(place, curve, results)
     for case, place in zip(cases, places.flat[len(curves) :], strict=True):
         _bars(place, scenario, results, case)
-    figure.suptitle(f"{scenario.title}: {heading(scenario)}", x=0.02, ha="left", fontweight="bold")
+    title = scenario.title if curves else f"{scenario.title}: {heading(scenario)}"  # a curve says what its figure is
+    figure.suptitle(title, x=0.02, ha="left", fontweight="bold")
     figure.tight_layout()
     plt.savefig(file, transparent=True, bbox_inches="tight", metadata={"Date": None})
     plt.close()
@@ -65,6 +66,7 @@ def _curve(place: Axes, curve: Curve, results: Results) -> None:
             mark = "o-" if peer.startswith("hubbub") else "s--"
             place.plot(*zip(*points, strict=True), mark, markersize=4, label=peer)
     place.set_xscale("log")
+    place.xaxis.set_major_formatter("{x:,.0f}")
     place.set_ylim(bottom=0)
     place.set_title(f"{curve.title}: {COLUMNS[curve.figure][0]}", loc="left", fontsize=9)
     place.set_xlabel(curve.axis)
