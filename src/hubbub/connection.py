@@ -184,7 +184,7 @@ class Connection:
 
     def tell(self, message: Message) -> None:
         """Tell the client something, after all that it was told before."""
-        if type(message) is Reply and isinstance(message.to.ref, asyncio.Future):
+        if self._questions is not None and type(message) is Reply and isinstance(message.to.ref, asyncio.Future):
             if not message.to.ref.done():
                 message.to.ref.set_result(message)
         elif not self.ended:
