@@ -91,6 +91,8 @@ class Account:
     """By the server."""
     own: float = 0.0
     """By this process, which makes the load."""
+    idle: float = 0.0
+    """Of that, in which it had nothing to do and did not sleep."""
     others: float = 0.0
 
 
@@ -111,7 +113,7 @@ def shares(accounts: Sequence[Account]) -> Figures:
     span = sum(account.span for account in accounts)
     return {
         "server": sum(account.used for account in accounts) / span,
-        "load": sum(account.own for account in accounts) / span,
+        "load": sum(account.own - account.idle for account in accounts) / span,
         "others": sum(account.others for account in accounts) / span,
     }
 
@@ -182,6 +184,7 @@ def _quietest(slices: Sequence[tuple[Flow, Account]]) -> Sequence[tuple[Flow, Ac
 def _slice(server: Server, load: Load, seconds: float) -> tuple[Flow, Account]:
     with account(server) as done:
         flow = load.run(seconds)
+    done.idle = flow.idle
     return flow, done
 
 
