@@ -47,7 +47,7 @@ class Report:
         self.loop.call_soon_threadsafe(self.queue.put_nowait, what)
 
     async def next(self):
-        return await asyncio.wait_for(self.queue.get(), 20)
+        return await asyncio.wait_for(self.queue.get(), 100)
 
 
 # -- a conversation -------------------------------------------------------------------------------------------------
