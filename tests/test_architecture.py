@@ -18,6 +18,7 @@ ROWS = (
     {"envelope"},
     {"protocols"},
     {"brokers"},
+    {"spares"},
     {"auth", "background", "config", "telemetry", "deadlines", "eager", "lines", "outbox", "workers"},
     {"connection"},
     {"introduction"},

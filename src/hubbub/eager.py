@@ -10,11 +10,12 @@ the same task, and a new spare takes its place.
 """
 
 import asyncio
-import types
 from asyncio.tasks import _enter_task, _leave_task
-from collections.abc import Callable, Coroutine, Generator
-from contextvars import Context, copy_context
-from typing import Any, Final
+from collections.abc import Coroutine
+from contextvars import copy_context
+from typing import Any
+
+from hubbub.spares import IDLE, Spare
 
 try:
     from _asyncio import current_task  # type: ignore[attr-defined]
@@ -23,20 +24,16 @@ except ImportError:  # Python 3.11 has it only in Python, where this is all it d
 
     current_task = _current_tasks.get
 
-Driver = Generator[Any, Any, None]
-
-IDLE: Final = object()
-"""What a driver yields instead of something to wait for: its coroutine has finished."""
-
 
 class Eager:
     """Starts coroutines on one event loop."""
 
-    __slots__ = ("_loop", "_spare", "running")
+    __slots__ = ("_loop", "_spares", "running")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._spare: Spare | None = Spare(loop)
+        self._spares = [Spare(loop)]
+        """One, between two calls. What is started within a first step has to find another."""
         self.running: set[asyncio.Task[None]] = set()
         """Tasks that wait: held here, for the loop holds them only weakly."""
 
@@ -45,9 +42,9 @@ class Eager:
 
         What the first step raises is raised here.
         """
-        loop = self._loop
-        spare, self._spare = self._spare, None  # what is started within this step has to find another
-        if spare is None or spare.task.cancelling():  # the one before cancelled itself
+        loop, spares = self._loop, self._spares
+        spare = spares.pop() if spares else Spare(loop)
+        if spare.task.cancelling():  # the one before cancelled itself
             spare = Spare(loop)
         outer = current_task(loop)
         if outer is not None:
@@ -64,22 +61,22 @@ class Eager:
             if outer is not None:
                 _enter_task(loop, outer)
         if waiting is IDLE:
-            if self._spare is not None:
-                self._spare.task.cancel()
-            self._spare = spare
+            if spares:
+                spares.pop().task.cancel()
+            spares.append(spare)
             return None
-        if self._spare is None:
-            self._spare = Spare(loop)
+        if not spares:
+            spares.append(Spare(loop))
         spare.carry(waiting, context)
         self._hold(spare.task, spare)
         return spare.task
 
     def close(self) -> None:
         """Dismiss the spare. Tasks that run go on."""
-        if self._spare is not None:
-            self._spare.task.cancel()
+        for spare in self._spares:
+            spare.task.cancel()
 
-    def _hold(self, task: asyncio.Task[None], spare: "Spare") -> None:
+    def _hold(self, task: asyncio.Task[None], spare: Spare) -> None:
         def ended(task: asyncio.Task[None]) -> None:
             self.running.discard(task)
             if spare.waits:  # cancelled before it had begun: asyncio then never enters it, but the coroutine must hear
@@ -87,73 +84,3 @@ class Eager:
 
         self.running.add(task)
         task.add_done_callback(ended)
-
-
-class Spare:
-    """A task that waits for something to carry. ``step`` runs the first step of a coroutine, and gives what it waits
-    for, or IDLE."""
-
-    __slots__ = ("_context", "_driver", "_gate", "_waiting", "step", "task", "waits")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._driver = _drive()
-        self.step: Callable[[Coroutine[Any, Any, None]], Any] = self._driver.send
-        next(self._driver)
-        self._gate: asyncio.Future[None] = loop.create_future()
-        self._waiting: Any = None
-        self._context: Context
-        self.waits = False
-        self.task: asyncio.Task[None] = loop.create_task(self._carry())
-
-    def carry(self, waiting: Any, context: Context) -> None:
-        """Wake the task: it waits for this now, and then takes the next steps."""
-        self._waiting, self._context = waiting, context
-        self.waits = True
-        if not self._gate.done():
-            self._gate.set_result(None)
-
-    async def finish(self) -> None:
-        """Let the coroutine hear that it was cancelled."""
-        await self._rest(cancelled=True)
-
-    async def _carry(self) -> None:
-        cancelled = False
-        try:
-            await self._gate
-        except asyncio.CancelledError:
-            if not self.waits:
-                raise
-            cancelled = True  # between the first step and now: it is the coroutine that is meant
-        await self._rest(cancelled)
-
-    @types.coroutine
-    def _rest(self, cancelled: bool) -> Generator[Any, Any, None]:
-        self.waits = False
-        waiting, driver = self._waiting, self._driver
-        step: Callable[[Any], Any]
-        while waiting is not IDLE:
-            try:
-                if cancelled:
-                    cancelled = False
-                    if waiting is not None:
-                        waiting._asyncio_future_blocking = False
-                        waiting.cancel()
-                    raise asyncio.CancelledError
-                sent = yield waiting
-            except GeneratorExit:
-                driver.close()
-                raise
-            except BaseException as error:
-                step, argument = driver.throw, error
-            else:
-                step, argument = driver.send, sent
-            waiting = self._context.run(step, argument)
-
-
-@types.coroutine
-def _drive() -> Driver:
-    """Takes one coroutine after the other by ``send``, and yields what it waits for. So the end of one is no
-    StopIteration, which would be the dearest part of the step."""
-    while True:
-        coroutine = yield IDLE
-        yield from coroutine
