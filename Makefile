@@ -29,8 +29,10 @@ PACKAGE := $(VENV)/.package
 TOOLS := $(VENV)/.tools
 DOCS := $(VENV)/.docs
 GAUGES := $(VENV)/.gauges
+WHEEL := build/compiled/.wheel
+COMPILED := build/compiled/python/.installed
 
-.PHONY: help demo test conformance soak check bench docs clean
+.PHONY: help demo test conformance soak check bench docs wheel compiled clean
 .DELETE_ON_ERROR:
 
 help: ## Say what can be made.
@@ -57,6 +59,13 @@ check: $(TOOLS) ## Look the code over: ruff, mypy, and the rules of ARCHITECTURE
 
 bench: $(GAUGES) $(NODE) ## Measure Hubbub beside its peers (WHAT=, ARGS=).
 	@$(BIN)/python -m bench $(WHAT) $(ARGS)
+
+wheel: $(WHEEL) ## Build the wheel of this machine into build/compiled, with its hot modules compiled.
+	@ls build/compiled/*.whl
+
+compiled: $(COMPILED) ## Run all tests on that wheel (ARGS=).
+	@$(dir $(COMPILED))bin/python -c "from hubbub import hub; assert not hub.__file__.endswith('.py'), hub.__file__"
+	@PATH="$(abspath $(dir $(COMPILED)))/bin:$$PATH" python -m pytest -n $(JOBS) $(ARGS)
 
 docs: $(DOCS) ## Build the documentation into build/docs; a link to nowhere is an error.
 	@$(BIN)/zensical build --strict
@@ -96,6 +105,19 @@ $(GAUGES): pyproject.toml | $(PACKAGE)
 $(DOCS): pyproject.toml | $(BIN)/pip
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@$(PIP) install --group docs
+	@touch $@
+
+$(WHEEL): pyproject.toml scripts/compile.py $(shell find src -name '*.py') $(ASSETS) | $(BIN)/pip
+	@echo "Compiling: it takes a C compiler, and a minute or two"
+	@rm -rf build/compiled/*.whl
+	@HATCH_BUILD_HOOK_ENABLE_CUSTOM=true $(PIP) wheel --no-deps --wheel-dir build/compiled .
+	@touch $@
+
+$(COMPILED): $(WHEEL) | $(TOOLS)
+	@test -x $(dir $@)bin/python || $(BIN)/python -m venv $(dir $@)
+	@$(dir $@)bin/python -m pip --disable-pip-version-check --quiet install --upgrade 'pip>=25.1'
+	@$(dir $@)bin/python -m pip --disable-pip-version-check --quiet install --group check build/compiled/*.whl
+	@$(dir $@)bin/python -m pip --disable-pip-version-check --quiet install --no-deps --force-reinstall build/compiled/*.whl
 	@touch $@
 
 # The wheel's own command is a Python that starts a Node, and who ends that Python leaves the Node behind: so we link past it.

@@ -4,7 +4,18 @@ from bench.claims import versus
 from bench.crowd import crowd
 from bench.load import Echo
 from bench.processes import Server
-from bench.roster import HUBBUB, HUBBUB_NATIVE, PAYLOAD, PEERS, PYTHON_SOCKETIO, SOCKETIO_NODE, WS, Peer
+from bench.roster import (
+    HUBBUB,
+    HUBBUB_COMPILED,
+    HUBBUB_NATIVE,
+    HUBBUB_NATIVE_COMPILED,
+    PAYLOAD,
+    PEERS,
+    PYTHON_SOCKETIO,
+    SOCKETIO_NODE,
+    WS,
+    Peer,
+)
 from bench.scenario import Figures, Scenario, measure
 from bench.wires import FIRST_NUMBER
 
@@ -38,8 +49,10 @@ ECHO = Scenario(
         versus(ours.name, theirs.name, _name(depth), most)
         for ours, theirs, most in (
             (HUBBUB, SOCKETIO_NODE, 0.7),
+            (HUBBUB_COMPILED, SOCKETIO_NODE, 0.7),
             (HUBBUB, PYTHON_SOCKETIO, 1 / 3),
             (HUBBUB_NATIVE, WS, 1.0),
+            (HUBBUB_NATIVE_COMPILED, WS, 1.0),
         )
         for depth in DEPTHS
     ],

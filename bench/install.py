@@ -5,6 +5,7 @@ right version is left alone.
 """
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -16,10 +17,13 @@ import trustme
 PEERS = Path(__file__).parent / "peers"
 BUILD = PEERS.parent.parent / "build/bench"
 _VENV = BUILD / "python"
+_COMPILED = BUILD / "compiled"
 
 NODE = "node"
 BUN = str(PEERS / "node_modules/.bin/bun")
 PYTHON = str(_VENV / "bin/python")
+COMPILED = str(_COMPILED / "bin/python")
+"""A Python with ourselves, compiled."""
 KERNEL = str(BUILD / "kernel")
 CERTIFICATE = str(BUILD / "tls.pem")
 """A certificate and its key."""
@@ -56,6 +60,17 @@ def _python() -> None:
         shutil.copy(wanted, done)
 
 
+def _compiled() -> None:
+    if shutil.which("cc") is None:
+        raise Missing("there is no C compiler")
+    root, done = BUILD.parent.parent, _COMPILED / "done"
+    if any(_is_older(done, source) for source in (*root.glob("src/hubbub/**/*.py"), root / "scripts/compile.py")):
+        _run(sys.executable, "-m", "venv", "--clear", str(_COMPILED))
+        pip = (COMPILED, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        _run(*pip, str(root), HATCH_BUILD_HOOK_ENABLE_CUSTOM="true")
+        done.touch()
+
+
 def _kernel() -> None:
     source = PEERS / "kernel.c"
     compiler = shutil.which("cc")
@@ -86,6 +101,7 @@ def _certificate() -> None:
 _INSTALLERS: dict[str, Callable[[], None]] = {
     "node": _node,
     "python": _python,
+    "compiled": _compiled,
     "kernel": _kernel,
     "redis": _redis,
     "certificate": _certificate,
@@ -96,7 +112,15 @@ def _is_older(made: Path, source: Path) -> bool:
     return not made.exists() or made.stat().st_mtime < source.stat().st_mtime
 
 
-def _run(*command: str) -> None:
-    done = subprocess.run(command, cwd=PEERS, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+def _run(*command: str, **environment: str) -> None:
+    done = subprocess.run(
+        command,
+        cwd=PEERS,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise Missing(f"`{' '.join(command[:3])} ...` failed: {done.stdout.strip()[-500:]}")

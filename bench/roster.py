@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bench.install import BUN, CERTIFICATE, KERNEL, NODE, PYTHON
+from bench.install import BUN, CERTIFICATE, COMPILED, KERNEL, NODE, PYTHON
 from bench.wires import BARE, EVENTS, MARKED, NATIVE, PHOENIX, RAW, SOCKETIO, Wire, native, phoenix, socketio
 
 Work = Literal["fanout", "echo"]
@@ -66,6 +66,10 @@ HUBBUB = Peer("hubbub", SOCKETIO, HUBBUB_RUN, ("certificate",), _SECURE, socketi
 HUBBUB_ASGI = Peer("hubbub, ASGI lane", SOCKETIO, (sys.executable, *_UVICORN, "hubbub_app:app"))
 HUBBUB_NATIVE = Peer("hubbub, native", NATIVE, HUBBUB_RUN, ("certificate",), _SECURE, native)
 HUBBUB_PHOENIX = Peer("hubbub, Phoenix", PHOENIX, HUBBUB_RUN, ("certificate",), _SECURE, phoenix)
+HUBBUB_COMPILED = replace(
+    HUBBUB, name="hubbub, compiled", command=(COMPILED, *HUBBUB_RUN[1:]), needs=("compiled", "certificate")
+)
+HUBBUB_NATIVE_COMPILED = replace(HUBBUB_COMPILED, name="hubbub, native, compiled", wire=NATIVE, rooms=native)
 HUBBUB_EVENTS = replace(HUBBUB, wire=EVENTS)
 HUBBUB_ASGI_EVENTS = replace(HUBBUB_ASGI, wire=EVENTS)
 SOCKETIO_NODE = Peer(
@@ -91,7 +95,9 @@ EVENTS_NODE = Peer("http on Node", EVENTS, (NODE, "bench/peers/events.mjs", "{po
 EVENTS_STARLETTE = Peer("Starlette, a stream", EVENTS, (PYTHON, *_UVICORN, "starlette_events:app"), ("python",))
 EVENTS_SSE = replace(EVENTS_STARLETTE, name="Starlette, sse-starlette", wire=replace(EVENTS, path="/source"))
 
-OURS: Sequence[Peer] = (HUBBUB, HUBBUB_ASGI, HUBBUB_NATIVE, HUBBUB_PHOENIX)
+OURS: Sequence[Peer] = (
+    HUBBUB, HUBBUB_COMPILED, HUBBUB_ASGI, HUBBUB_NATIVE, HUBBUB_NATIVE_COMPILED, HUBBUB_PHOENIX,
+)  # fmt: skip
 SPEAK_SOCKETIO: Sequence[Peer] = (SOCKETIO_NODE, PYTHON_SOCKETIO)
 SPEAK_MESSAGES: Sequence[Peer] = (WS, BUN_PUBLISH, CHANNELS, STARLETTE, STARLETTE_WSPROTO)
 SPEAK_EVENTS: Sequence[Peer] = (EVENTS_NODE, EVENTS_STARLETTE, EVENTS_SSE)
@@ -101,10 +107,13 @@ PEERS: Sequence[Peer] = (*OURS, *SPEAK_SOCKETIO, *SPEAK_MESSAGES, SENDS)
 PAIRS = (
     (HUBBUB, SOCKETIO_NODE),
     (HUBBUB, PYTHON_SOCKETIO),
+    (HUBBUB_COMPILED, SOCKETIO_NODE),
+    (HUBBUB_COMPILED, HUBBUB),
     (HUBBUB_ASGI, SOCKETIO_NODE),
     (HUBBUB_ASGI, PYTHON_SOCKETIO),
     *((HUBBUB_NATIVE, peer) for peer in (*SPEAK_MESSAGES, SENDS)),
     (HUBBUB_NATIVE, SOCKETIO_NODE),
+    (HUBBUB_NATIVE_COMPILED, WS),
     (HUBBUB_PHOENIX, HUBBUB),
     *((ours, peer) for ours in (HUBBUB_EVENTS, HUBBUB_ASGI_EVENTS) for peer in SPEAK_EVENTS),
 )

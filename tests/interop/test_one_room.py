@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
+from hubbub import hub
 from hubbub.topics import Item
 from tests.conftest import LANES, running
 from tests.interop.one_room_app import app
@@ -101,6 +102,7 @@ async def test_everyone_hears_everything_in_the_same_order(lane):
         assert heard == spoken, name
 
 
+@pytest.mark.skipif(not hub.__file__.endswith(".py"), reason="what is compiled takes no patch; test_hub counts")
 @pytest.mark.parametrize("lane", LANES)
 async def test_a_publication_is_encoded_once_for_each_dialect(lane, monkeypatch):
     encoded = Counter()

@@ -1,0 +1,66 @@
+"""Compile the modules on the path of every message into the wheel: a build hook of hatchling, off unless asked for.
+
+    HATCH_BUILD_HOOK_ENABLE_CUSTOM=true pip wheel .
+
+mypyc makes an extension of each module in ``MODULES``. Their sources are in the wheel, too: tracebacks quote them, and
+what stands beside them is what is imported. Rules for a module that is to be compiled:
+
+1. No class in it is a ``msgspec.Struct``: mypyc drops the keywords of a class (``frozen=True``), without a word.
+2. No class in it is for others to subclass, unless its own base is not compiled: it is then a class like all.
+3. What recurses has a limit of its own: C does not count towards Python's.
+4. ``make compiled`` passes, which runs the tests on the wheel.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+MODULES = (
+    "binding", "connection", "eager", "hub", "membership", "protocols/engineio", "protocols/native",
+    "protocols/socketio", "protocols/socketio_packets", "reception", "servers/front", "servers/lane",
+    "servers/websocket", "topics",
+)  # fmt: skip
+
+
+def compiled(source: Path, folder: Path) -> Iterator[tuple[Path, str]]:
+    """Compile below this folder. Gives each file that was made, and its place in the wheel."""
+    from mypyc.build import mypycify  # there only while a wheel is compiled
+    from setuptools import Distribution
+
+    made = folder / "made"
+    with contextlib.chdir(source):  # tracebacks name the files as seen from here, and so find them once installed
+        extensions = mypycify(
+            [
+                "--ignore-missing-imports",  # of extras, which need not be here
+                f"--cache-dir={folder / 'cache'}",
+                *(f"hubbub/{module}.py" for module in MODULES),
+            ],
+            target_dir=str(folder / "c"),
+            group_name="hubbub",
+        )
+        build = Distribution({"name": "hubbub", "ext_modules": extensions}).get_command_obj("build_ext")
+        build.build_lib, build.build_temp = str(made), str(folder / "objects")
+        build.ensure_finalized()
+        build.run()
+    for path in made.rglob("*.*"):
+        yield path, str(path.relative_to(made))
+
+
+class Compiled(BuildHookInterface):  # type: ignore[type-arg]
+    """What hatchling calls before it packs a wheel."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if version == "editable":
+            raise RuntimeError("an editable install is not compiled: what is imported there is what one edits")
+        self._folder = tempfile.TemporaryDirectory()  # until it is packed
+        for made, place in compiled(Path(self.root, "src"), Path(self._folder.name)):
+            build_data["force_include"][str(made)] = place
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        self._folder.cleanup()
