@@ -178,3 +178,18 @@ def test_a_broken_rule_is_found(tmp_path: Path, file: str, line: str, fault: str
     with (package / file).open("a", encoding="utf-8") as source:
         source.write(f"\n{line}\n")
     assert [found for found in faults(package, file) if fault in found]
+
+
+def test_no_module_that_is_compiled_has_a_struct() -> None:
+    """Rule 1 of scripts/compile.py: it would lose ``frozen=True``."""
+    tree = ast.parse((PACKAGE.parents[1] / "scripts" / "compile.py").read_text(encoding="utf-8"))
+    (modules,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MODULES"
+    )
+    for module in modules:
+        tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+        for made in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+            assert not made.keywords, f"{module}: {made.name}"
+            assert not any("Struct" in ast.unparse(base) for base in made.bases), f"{module}: {made.name}"
