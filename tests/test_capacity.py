@@ -56,7 +56,7 @@ def test_a_lost_machine_fits_into_what_the_others_have_to_spare(capacity):
 
 
 def test_more_nodes_with_an_audience_ask_more_of_redis(capacity):
-    few, many = (capacity.brokers(capacity.Plan(spread=spread)) for spread in (1, 50))
+    few, many = (capacity.brokers(capacity.Plan(publications=200_000, spread=spread)) for spread in (1, 50))
     assert many > few
 
 
