@@ -22,7 +22,7 @@ from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
 from hubbub.draining import drain
 from hubbub.eager import Eager
-from hubbub.envelope import PLAIN, Envelope
+from hubbub.envelope import addressed
 from hubbub.errors import Disconnect, Kicked, UsageError
 from hubbub.gathering import Present
 from hubbub.history import Position
@@ -187,8 +187,7 @@ class App:
         name, _, room = canonical(topic).partition("#")
         blueprint, _ = self.reception.channels.find(name)
         body = encode((event, *payload))
-        room = to or room
-        envelope = Envelope("", room, volatile, key) if room or volatile or key else PLAIN
+        envelope = addressed("", to or room, volatile, key)
         work = partial(self._publish, name, body, blueprint.history if keep else None, envelope, id)
         return self._workers.on_loop(work) if self._started else work()
 

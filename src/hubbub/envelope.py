@@ -20,6 +20,11 @@ PLAIN = Envelope()
 _envelope = msgspec.msgpack.Decoder(Envelope)
 
 
+def addressed(sender: str = "", room: str = "", volatile: bool = False, key: str = "") -> Envelope:
+    """The envelope that says this: PLAIN, if that is nothing."""
+    return Envelope(sender, room, volatile, key) if sender or room or volatile or key else PLAIN
+
+
 def seal(envelope: Envelope, body: bytes) -> bytes:
     if envelope is PLAIN:
         return body

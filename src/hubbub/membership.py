@@ -20,7 +20,7 @@ from hubbub.brokers.base import Done
 from hubbub.channels.base import Past, Published
 from hubbub.connection import Connection
 from hubbub.eager import Eager
-from hubbub.envelope import PLAIN, Envelope, unseal
+from hubbub.envelope import addressed, unseal
 from hubbub.errors import Disconnect, Failed, HubbubError, Kicked, NotFound, Refused, TooMany, UsageError
 from hubbub.gathering import Present
 from hubbub.history import NOWHERE, Entry, Position
@@ -299,10 +299,7 @@ class Membership:
         id: str | None,
     ) -> Awaitable[Position]:
         body = encode((event, *payload))
-        if to or except_self or volatile or key:
-            envelope = Envelope(self.connection.id if except_self else "", to, volatile, key)
-        else:
-            envelope = PLAIN
+        envelope = addressed(self.connection.id if except_self else "", to, volatile, key)
         history = self.blueprint.history if keep else None
         if id is None and self._id is not None:
             id, self._id = self._id, f"{self._id}+"  # each that a handler makes is one of its own

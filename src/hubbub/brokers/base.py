@@ -47,7 +47,7 @@ class Broker:
 
     async def close(self) -> None:
         """Finish what was begun, and end. What was published before is in the log afterwards. When this is cancelled,
-        end all the same: what is not done then is refused."""
+        end all the same: whether the log has what was not answered by then is not known."""
         raise NotImplementedError
 
     async def subscribe(self, topic: str) -> None:

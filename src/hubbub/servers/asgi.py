@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl
 
 from hubbub.connection import Connection
 from hubbub.eager import Eager
@@ -67,14 +67,11 @@ def read_query(text: str) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     off."""
     values: dict[str, str] = {}
     repeated: dict[str, tuple[str, ...]] = {}
-    for piece in text[:65_536].split("&", 1_000)[:1_000]:
-        if piece:
-            name, _, value = piece.partition("=")
-            name, value = unquote_plus(name), unquote_plus(value)
-            if name not in values:
-                values[name] = value
-            else:
-                repeated[name] = (*repeated.get(name, (values[name],)), value)
+    for name, value in parse_qsl(text[:65_536], keep_blank_values=True)[:1_000]:
+        if name not in values:
+            values[name] = value
+        else:
+            repeated[name] = (*repeated.get(name, (values[name],)), value)
     return values, repeated
 
 

@@ -11,7 +11,8 @@ from functools import lru_cache
 from hubbub.errors import UsageError
 
 REMEMBERED = 4_096
-"""Addresses that are read once, and not each time they come."""
+"""Peers that are read once, and not each time they come. What stands in a header is not remembered: anyone can send
+that, and as much of it as they like."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -19,7 +20,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class Proxies:
     """The trusted peers: addresses and networks with commas between them, or ``*`` for all."""
 
-    __slots__ = ("_all", "_networks", "trusts")
+    __slots__ = ("_all", "_networks", "_trusts_peer")
 
     def __init__(self, trusted: str) -> None:
         names = [name.strip() for name in trusted.split(",") if name.strip()]
@@ -31,10 +32,10 @@ class Proxies:
                     self._networks.append(ipaddress.ip_network(name, strict=False))
                 except ValueError:
                     raise UsageError(f"{name!r} is neither an address nor a network of trusted proxies") from None
-        self.trusts = lru_cache(REMEMBERED)(self._trusts)
-        """Whether this is a trusted address. Most clients come by few proxies, or from where they came before."""
+        self._trusts_peer = lru_cache(REMEMBERED)(self.trusts)  # most clients come by few proxies, or come again
 
-    def _trusts(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """Whether this is a trusted address."""
         if self._all:
             return True
         try:
@@ -45,7 +46,7 @@ class Proxies:
 
     def resolve(self, peer: str, scheme: str, headers: Mapping[str, str]) -> tuple[str, str]:
         """The client's address and the scheme it used."""
-        if not self.trusts(peer):
+        if not self._trusts_peer(peer):
             return peer, scheme
         proto = headers.get("x-forwarded-proto", "").strip().lower()
         if proto in ("http", "https", "ws", "wss"):
