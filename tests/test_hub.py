@@ -124,6 +124,12 @@ async def join(office, connection, topic):
     office.hub.release(connection, topic)
 
 
+async def end_of_tick():
+    """Where publications come together a tick has two turns of the loop."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
 def heard(recorder):
     return b"".join(recorder.writes).decode().split("\n")[:-1]
 
@@ -214,7 +220,7 @@ async def play(script):
 
 async def tick(clients):
     before = [len(recorder.writes) for _, recorder in clients]
-    await asyncio.sleep(0)
+    await end_of_tick()
     for count, (_, recorder) in zip(before, clients, strict=True):
         assert len(recorder.writes) <= count + 1
 
@@ -225,7 +231,7 @@ async def test_a_publication_is_encoded_once_a_dialect(office):
         await join(office, connection, "a")
     ENCODED.clear()
     await office.hub.publish("a", encode(("e",)))
-    await asyncio.sleep(0)
+    await end_of_tick()
     assert sorted(name for name, _ in ENCODED) == ["loud", "soft"]
 
 
@@ -237,8 +243,24 @@ async def test_what_everyone_gets_is_one_object(office):
         recorders.append(recorder)
     await office.hub.publish("a", encode(("e", 1)))
     await office.hub.publish("a", encode(("e", 2)))
-    await asyncio.sleep(0)
+    await end_of_tick()
     assert len({id(recorder.writes[0]) for recorder in recorders}) == 1
+
+
+async def test_a_lone_publication_is_gone_after_one_turn_and_two_take_with_them_what_the_next_brings(office):
+    connection, recorder = office.connect(0)
+    await join(office, connection, "a")
+    await office.hub.publish("a", encode(("lone",)))
+    await asyncio.sleep(0)
+    assert len(recorder.writes) == 1
+    for number in range(2):
+        await office.hub.publish("a", encode((str(number),)))
+    await asyncio.sleep(0)
+    assert len(recorder.writes) == 1
+    await office.hub.publish("a", encode(("close behind",)))
+    await asyncio.sleep(0)
+    assert len(recorder.writes) == 2
+    assert heard(recorder)[-1].endswith('a ["close behind"]')
 
 
 async def test_a_broken_line_costs_the_others_nothing(office):
@@ -259,7 +281,7 @@ async def test_a_broken_line_costs_the_others_nothing(office):
     await join(office, last, "a")
     recorders.append(recorder)
     await office.hub.publish("a", encode(("e",)))
-    await asyncio.sleep(0)
+    await end_of_tick()
     assert [len(recorder.writes) for recorder in recorders] == [1, 1, 1, 1]
     assert len(office.faults) == 1
 
@@ -269,12 +291,12 @@ async def test_what_is_published_while_one_joins_comes_after_its_release_and_not
     keep = Keep()
     await office.hub.hold(connection, "a", "disconnect")
     first = await office.hub.publish("a", encode(("first",)), keep)
-    await asyncio.sleep(0)
+    await end_of_tick()
     await office.hub.publish("a", encode(("second",)), keep)
     connection.tell("welcome")
     office.hub.release(connection, "a", first)
     await office.hub.publish("a", encode(("third",)), keep)
-    await asyncio.sleep(0)
+    await end_of_tick()
     assert heard(recorder) == ["welcome", 'loud a ["second"]', 'loud a ["third"]']
 
 
@@ -282,7 +304,7 @@ async def test_a_foreign_envelope_is_dropped_and_told(office):
     connection, recorder = office.connect(0)
     await join(office, connection, "a")
     await office.hub.broker.publish("a", b"\x01\xff\xff garbage", None)
-    await asyncio.sleep(0)
+    await end_of_tick()
     assert not recorder.writes
     assert "nobody here wrote" in office.faults[0][0]
 
@@ -305,7 +327,7 @@ class TestSlowReaders:
         for number in range(count):
             body = encode((f"e{number % 2}", "x" * 50_000, number))
             await office.hub.publish("a", body, None, Envelope(**options))
-        await asyncio.sleep(0)
+        await end_of_tick()
         return connection, recorder
 
     async def test_by_default_it_is_disconnected(self, office):
@@ -364,7 +386,7 @@ async def test_who_is_told_something_beside_shares_it_too(office):
     await office.hub.publish("a", encode(("e", 1)))
     await office.hub.publish("a", encode(("e", 2)), None, Envelope(sender=second.id))
     first.tell("mine too")
-    await asyncio.sleep(0)
+    await end_of_tick()
     one, two = 'loud a ["e",1]', 'loud a ["e",2]'
     assert heard(heard_first) == ["mine", one, two, "mine too"]
     assert heard(heard_second) == [one]
@@ -421,7 +443,7 @@ async def test_the_last_one_may_leave_while_a_topic_is_being_subscribed_to():
     await broker.start(office.hub.deliver)
     connection, _ = office.connect(0)
     holding = asyncio.ensure_future(office.hub.hold(connection, "room", "disconnect"))
-    await asyncio.sleep(0)
+    await end_of_tick()
     office.hub.leave(connection, "room")
     broker.subscribed.set()
     await asyncio.wait_for(holding, 20)
