@@ -3,7 +3,7 @@
 from bench.claims import versus
 from bench.crowd import crowd
 from bench.processes import Server
-from bench.roster import HUBBUB, PEERS, PYTHON_SOCKETIO, SENDS, SOCKETIO_NODE, Peer
+from bench.roster import HUBBUB, PYTHON_SOCKETIO, SERVERS, SOCKETIO_NODE, Peer
 from bench.scenario import Figures, Scenario, account, shares
 
 FIRST, ALL = 2_000, 5_000
@@ -29,7 +29,7 @@ CONNECT = Scenario(
     title="Connect and join",
     unit="client",
     figure="cpu",
-    peers=[peer for peer in PEERS if peer is not SENDS],  # it has no handshake
+    peers=SERVERS,
     measure=_measure,
     claims=[
         versus(HUBBUB.name, SOCKETIO_NODE.name, _CASE, 1 / 2),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bench.claims import Cell, Claim
 from bench.crowd import crowd
 from bench.processes import Server
-from bench.roster import HUBBUB, HUBBUB_NATIVE, HUBBUB_PHOENIX, PEERS, SENDS, SOCKETIO_NODE, Peer
+from bench.roster import HUBBUB, HUBBUB_NATIVE, HUBBUB_PHOENIX, SERVERS, SOCKETIO_NODE, Peer
 from bench.scenario import FIRST, Curve, Figures, Scenario, settled
 
 ALL = 10_000
@@ -50,7 +50,7 @@ IDLE = Scenario(
     title="Resident memory of an idle connection",
     unit="connection",
     figure="memory",
-    peers=[peer for peer in PEERS if peer is not SENDS],  # all of its memory is in the kernel
+    peers=SERVERS,
     measure=_measure,
     curves=[Curve("more and more connections", "connections", "memory", {_name(size): size for size in SIZES})],
     claims=[

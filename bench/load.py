@@ -304,7 +304,8 @@ class Echo:
 
     def __init__(self, crowd: Crowd, payload: str, size: int, depth: int) -> None:
         self._crowd = crowd
-        self._poll, self._reads = _begin(crowd)
+        poll, self._reads = _begin(crowd)
+        self._poll = Sleepless(poll)
         self._size = size
         self._depth = depth
         # Twice round, so that any run of up to `depth` messages is one slice
@@ -320,9 +321,11 @@ class Echo:
     def run(self, seconds: float) -> Flow:
         """Go on for this long."""
         with _timed() as flow:
+            idle = self._poll.idle
             until = time.perf_counter() + seconds
             while time.perf_counter() < until:
                 flow.messages += self._turn(flow.latencies)
+            flow.idle = self._poll.idle - idle
             flow.rounds = flow.messages / self._depth / len(self._crowd)
         return flow
 

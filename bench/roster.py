@@ -91,6 +91,11 @@ STARLETTE_WSPROTO = Peer(
     "Starlette, wsproto", MARKED, (PYTHON, *_UVICORN, "--ws", "wsproto", "starlette_app:app"), ("python",)
 )
 SENDS = Peer("C, one send() per socket", BARE, (KERNEL, "{port}", "{work}", str(len(PAYLOAD))), ("kernel",))
+WRITES = Peer(
+    "uvloop, one write() per socket",
+    BARE,
+    (sys.executable, "bench/peers/bare_loop.py", "{port}", "{work}", str(len(PAYLOAD))),
+)
 EVENTS_NODE = Peer("http on Node", EVENTS, (NODE, "bench/peers/events.mjs", "{port}"), ("node",))
 EVENTS_STARLETTE = Peer("Starlette, a stream", EVENTS, (PYTHON, *_UVICORN, "starlette_events:app"), ("python",))
 EVENTS_SSE = replace(EVENTS_STARLETTE, name="Starlette, sse-starlette", wire=replace(EVENTS, path="/source"))
@@ -102,7 +107,10 @@ SPEAK_SOCKETIO: Sequence[Peer] = (SOCKETIO_NODE, PYTHON_SOCKETIO)
 SPEAK_MESSAGES: Sequence[Peer] = (WS, BUN_PUBLISH, CHANNELS, STARLETTE, STARLETTE_WSPROTO)
 SPEAK_EVENTS: Sequence[Peer] = (EVENTS_NODE, EVENTS_STARLETTE, EVENTS_SSE)
 
-PEERS: Sequence[Peer] = (*OURS, *SPEAK_SOCKETIO, *SPEAK_MESSAGES, SENDS)
+SERVERS: Sequence[Peer] = (*OURS, *SPEAK_SOCKETIO, *SPEAK_MESSAGES)
+FLOORS: Sequence[Peer] = (WRITES, SENDS)
+"""What the event loop takes, and what the kernel does. They speak no protocol, and are told the size of messages."""
+PEERS: Sequence[Peer] = (*SERVERS, *FLOORS)
 
 PAIRS = (
     (HUBBUB, SOCKETIO_NODE),
@@ -111,7 +119,7 @@ PAIRS = (
     (HUBBUB_COMPILED, HUBBUB),
     (HUBBUB_ASGI, SOCKETIO_NODE),
     (HUBBUB_ASGI, PYTHON_SOCKETIO),
-    *((HUBBUB_NATIVE, peer) for peer in (*SPEAK_MESSAGES, SENDS)),
+    *((HUBBUB_NATIVE, peer) for peer in (*SPEAK_MESSAGES, *FLOORS)),
     (HUBBUB_NATIVE, SOCKETIO_NODE),
     (HUBBUB_NATIVE_COMPILED, WS),
     (HUBBUB_PHOENIX, HUBBUB),

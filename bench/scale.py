@@ -1,7 +1,8 @@
 """Scale: what a delivery costs as a topic grows, of 128 bytes and of 4 KiB.
 
-The window is 1: one publication, a write per client, then the next. What grows with the crowd is what a server pays
-for many connections: longer lists, colder caches, more wake-ups.
+In a window of 1 it is one publication, a write per client, then the next. What grows with the crowd is what a server
+pays for many connections: longer lists and colder caches, its own and, for the most part, the kernel's: see the C
+program. In a window of 32 publications come together, as they do in a busy place.
 """
 
 from bench.claims import within
@@ -10,12 +11,12 @@ from bench.load import FanOut
 from bench.processes import Server
 from bench.roster import (
     BUN_PUBLISH,
+    FLOORS,
     HUBBUB,
     HUBBUB_NATIVE,
     HUBBUB_PHOENIX,
     PAYLOAD,
     PYTHON_SOCKETIO,
-    SENDS,
     SOCKETIO_NODE,
     WS,
     Peer,
@@ -23,12 +24,17 @@ from bench.roster import (
 from bench.scenario import Curve, Figures, Scenario, measure
 
 SIZES = (10, 100, 1_000, 10_000)
-LENGTHS = (1, 32)
-"""How many times 128 bytes a publication has."""
+CASES = ((1, 1), (1, 32), (32, 1))
+"""Publications on their way at once, and how many times 128 bytes each has."""
 
 
-def _name(size: int, length: int = 1) -> str:
-    return f"one topic of {size:,}" + (f", {len(PAYLOAD) * length:,} bytes" if length > 1 else "")
+def _name(size: int, window: int = 1, length: int = 1) -> str:
+    together = f", window {window}" if window > 1 else ""
+    return f"one topic of {size:,}{together}" + (f", {len(PAYLOAD) * length:,} bytes" if length > 1 else "")
+
+
+def _title(window: int, length: int) -> str:
+    return f"{len(PAYLOAD) * length:,} bytes" + (f", window {window}" if window > 1 else "")
 
 
 def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
@@ -36,10 +42,12 @@ def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
     with Server(peer.start("fanout")) as server, crowd(server.port, peer.wire) as clients:
         for size in SIZES:
             clients.grow(size)
-            for length in LENGTHS[:1] if peer is SENDS else LENGTHS:  # it was started with the size of its messages
+            for window, length in CASES:
+                if peer in FLOORS and length > 1:
+                    continue  # it was started with the size of its messages
                 payload = PAYLOAD * length
-                load = FanOut(clients, payload, clients.probe(payload), window=1)
-                figures[_name(size, length)] = measure(server, load, seconds)
+                load = FanOut(clients, payload, clients.probe(payload), window)
+                figures[_name(size, window, length)] = measure(server, load, seconds)
     return figures
 
 
@@ -50,11 +58,10 @@ SCALE = Scenario(
     title="Fan-out as the crowd grows",
     unit="delivery",
     figure="cpu",
-    peers=(*OURS, SOCKETIO_NODE, PYTHON_SOCKETIO, WS, BUN_PUBLISH, SENDS),
+    peers=(*OURS, SOCKETIO_NODE, PYTHON_SOCKETIO, WS, BUN_PUBLISH, *FLOORS),
     measure=_measure,
-    curves=[
-        Curve(f"{len(PAYLOAD) * length:,} bytes", "clients", "cpu", {_name(size, length): size for size in SIZES})
-        for length in LENGTHS
+    curves=[Curve(_title(*case), "clients", "cpu", {_name(size, *case): size for size in SIZES}) for case in CASES],
+    claims=[
+        within(peer.name, _name(10_000, window), 1.3, than=_name(100, window)) for window in (1, 32) for peer in OURS
     ],
-    claims=[within(peer.name, _name(10_000), 1.3, than=_name(100)) for peer in OURS],
 )
