@@ -1,6 +1,7 @@
 """The tick: one write a connection, and in it everything that is the client's, in the order of the calls."""
 
 import asyncio
+import gc
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hubbub.brokers.memory import MemoryBroker
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
 from hubbub.envelope import Envelope, seal, unseal
+from hubbub.errors import BrokerError
 from hubbub.history import NOWHERE, Keep, Position
 from hubbub.hub import Hub
 from hubbub.limits import Limits
@@ -432,9 +434,12 @@ class Distant(MemoryBroker):
     def __init__(self):
         super().__init__()
         self.subscribed = asyncio.Event()
+        self.failure = None
 
     async def subscribe(self, topic):
         await self.subscribed.wait()
+        if self.failure is not None:
+            raise self.failure
 
 
 async def test_the_last_one_may_leave_while_a_topic_is_being_subscribed_to():
@@ -448,6 +453,26 @@ async def test_the_last_one_may_leave_while_a_topic_is_being_subscribed_to():
     broker.subscribed.set()
     await asyncio.wait_for(holding, 20)
     assert (await office.hub.head("room")).offset == 0
+
+
+async def test_that_a_topic_cannot_be_subscribed_to_is_nobodys_fault_when_nobody_waits_any_more():
+    loop, complaints = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    broker = Distant()
+    broker.failure = BrokerError("the broker is not running")
+    office = Office(loop, broker)
+    connection, _ = office.connect(0)
+    holding = asyncio.ensure_future(office.hub.hold(connection, "room", "disconnect"))
+    await end_of_tick()
+    holding.cancel()
+    office.hub.leave(connection, "room")
+    broker.subscribed.set()
+    await asyncio.wait((holding,))
+    del holding
+    await end_of_tick()
+    assert not office.hub.topics
+    gc.collect()
+    assert complaints == []
     assert office.hub.topics == {}
     await broker.close()
 

@@ -58,6 +58,7 @@ class Hub:
             topic = self.topics[name] = Topic(name, overflow)
             if self.broker.distributed:
                 topic.ready = self._loop.create_task(self.broker.subscribe(name))
+                topic.ready.add_done_callback(_heed)
         topic.held[connection] = []
         if topic.ready is not None:
             await asyncio.shield(topic.ready)
@@ -340,3 +341,9 @@ class Hub:
 
 def _number(part: Part) -> int:
     return part[0]
+
+
+def _heed(task: asyncio.Task[None]) -> None:
+    """What it failed by is told to those who wait for it; asyncio complains if there is nobody any more."""
+    if not task.cancelled():
+        task.exception()

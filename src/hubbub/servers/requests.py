@@ -19,7 +19,8 @@ SLOWEST = 15.0
 
 
 SETTLE = 0.05
-"""Seconds in which the end of a request that was broken off is heard of, though the next one came with it."""
+"""Seconds in which the end of a request that was broken off is heard of, though the next one came with it; and in which
+a client looks at the last words, before its next poll is told that there will be no more."""
 
 
 class Incoming(Protocol):
@@ -68,6 +69,8 @@ async def poll(host: Host, door: Door, incoming: Incoming) -> Response | None:
     carrier = Poll(loop)
     try:
         await _attach(connection, carrier, request)
+        if connection.ended:  # phoenix.js forgets what it was told last, if it hears of the end within a millisecond
+            await asyncio.sleep(SETTLE)
         if not carrier.body.done():
             await _first_of(carrier.body, incoming)
         return connection.protocol.answer("poll", carrier.body.result(), request) if carrier.body.done() else None
