@@ -1,6 +1,12 @@
 """What the nodes of a run serve: topics with a log and presence, of which all can be had again."""
 
+import logging
+
 from hubbub import App, Channel, Keep, Limits, on
+from hubbub.errors import BrokerError
+
+REFUSED = "the log did not take it"
+log = logging.getLogger(__name__)
 
 app = App(limits=Limits(rate=0, heartbeat=4.0, patience=4.0, outbox=1 << 18))
 """Who is silent, or does not read, is found out soon: a run is short."""
@@ -19,7 +25,11 @@ class Log(Channel):
 
     @on("say")
     async def say(self, by: str, n: int, sum: int, pad: str = ""):
-        position = await self.publish("said", {"by": by, "n": n, "sum": sum, "pad": pad}, id=f"{by}.{n}")
+        try:
+            position = await self.publish("said", {"by": by, "n": n, "sum": sum, "pad": pad}, id=f"{by}.{n}")
+        except BrokerError:
+            log.warning(REFUSED, extra={"by": by, "n": n})  # the reply that says so may be lost with its line
+            raise
         return {"at": str(position)}
 
     @on("past")

@@ -63,7 +63,8 @@ class Sent:
     outcome: str = UNKNOWN
     position: tuple | None = None
     again: bool = False
-    """It was refused for now, and tried again behind later ones: its place among them is nobody's promise."""
+    """It was refused for now, also if its sender has not heard so, and tried again behind later ones: its place among
+    them is nobody's promise."""
 
 
 @dataclass(slots=True)

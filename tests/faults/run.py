@@ -166,6 +166,8 @@ class Run:
             self.record.pasts.append(await self.past(topic))
         for node in self.world.nodes:
             errors = node.errors()
+            for refused in node.refusals():
+                self.record.sent[refused].again = True
             self.bound(f"errors logged by {node.log.stem}: {' '.join(errors[:1])[:1_500]}", len(errors), 0)
         self.record.ended = True
         return self.judge()

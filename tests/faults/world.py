@@ -6,6 +6,7 @@ A node is started by `hubbub run`, as anybody starts one, and ended by its pid.
 """
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from ..ports import free_port
 from ..redis_server import RedisServer
+from .app import REFUSED
 from .proxy import FaultProxy
 from .wires import Http, open_line
 
@@ -104,6 +106,11 @@ class Node:
     def errors(self):
         """What it logged that its operator is to mend: a fault of ours, here."""
         return [line for line in self.complaints().splitlines() if '"level":"error"' in line or "Traceback" in line]
+
+    def refusals(self):
+        """What its log did not take: pairs of publisher and number."""
+        told = [json.loads(line) for line in self.complaints().splitlines() if f'"event":"{REFUSED}"' in line]
+        return [(each["by"], each["n"]) for each in told]
 
 
 class World:
