@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "hubbub"
 
 ROWS = (
-    {"errors"},
+    {"errors", "version"},
     {"history", "presence", "leases", "limits", "patterns"},
     {"messages"},
     {"envelope"},

@@ -27,8 +27,7 @@ from hubbub.history import Keep, Position
 from hubbub.introduction import Handshake, Pass
 from hubbub.limits import Limits
 from hubbub.sockets import Socket
-
-__version__ = "0.1.0"
+from hubbub.version import __version__ as __version__
 
 __all__ = [
     "App",
