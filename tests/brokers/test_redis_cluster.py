@@ -95,13 +95,16 @@ async def test_a_node_of_a_cluster_that_dies_is_replaced(redis, cluster):
     for n in range(20):
         await insist(node, b"%d" % n, topic)
     await settle(lambda: written(first) == written(cluster.nodes[3]))
+    assert node.answers
     first.kill()
+    await settle(lambda: not node.answers)
     for n in range(20, 40):
         last = await insist((node, other)[n % 2], b"%d" % n, topic)
     for one in (node, other):
         await one.heard.until(lambda one=one: one.heard.publications[-1][2] == last)
         assert one.heard.of(topic) == [b"%d" % n for n in range(40)]
         assert one.heard.missed == []
+        await settle(lambda one=one: one.answers)  # the line to who is gone leads to nothing of ours any more
     first.start()
 
 

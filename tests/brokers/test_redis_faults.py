@@ -321,6 +321,16 @@ async def test_who_publishes_while_redis_is_away_is_refused_in_time(redis, redis
     assert len(told) < 10  # once a line, not once an attempt
 
 
+async def test_it_says_whether_it_answers_though_nobody_asks_anything_of_it(redis, redis_server):
+    node = await redis(redis_server.url)
+    assert node.answers
+    for how, answers in ((redis_server.stop, False), (redis_server.start, True)):
+        await asyncio.to_thread(how)
+        async with asyncio.timeout(20):
+            while node.answers != answers:  # noqa: ASYNC110 (it is a state, and tells of no event)
+                await asyncio.sleep(0.05)
+
+
 async def test_what_may_have_been_done_is_not_done_again(redis, redis_server, monkeypatch):
     """A server that takes longer than anybody waits does it all the same."""
     node = await redis(redis_server.url)

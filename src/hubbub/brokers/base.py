@@ -41,6 +41,11 @@ class Broker:
     distributed: ClassVar[bool] = False
     """Whether it joins several nodes, so that topics must be subscribed to."""
 
+    @property
+    def answers(self) -> bool:
+        """Whether it can be reached just now, as far as is known. One that is in this process always can."""
+        return True
+
     async def start(self, deliver: Deliver) -> None:
         """Begin. Raises UsageError for what a person must mend (no such file, no such server)."""
         raise NotImplementedError

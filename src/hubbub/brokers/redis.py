@@ -66,6 +66,11 @@ class RedisBroker(Broker):
         self._ears: Ears
         self._tasks: list[asyncio.Task[None]]
 
+    @property
+    def answers(self) -> bool:
+        """The reader is asked something with every look at whether everything is alive."""
+        return not (self._writer.broken or self._reader.broken)
+
     async def start(self, deliver: Deliver) -> None:
         if self._place.kind == "cluster":
             self._cluster = Cluster(self._place, self._tag)

@@ -56,6 +56,12 @@ class ClusterLines:
         self._cluster = cluster
         self._lines: dict[Address, Line] = {}
 
+    @property
+    def broken(self) -> bool:
+        """Whether a line is that leads to a node which has some of our shards now."""
+        owners = set(self._cluster.owners.values())
+        return any(line.broken for address, line in list(self._lines.items()) if address in owners)
+
     def ask(self, ask: Ask) -> None:
         owner = self._cluster.owners.get(ask.shard)
         if owner is None:

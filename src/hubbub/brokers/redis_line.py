@@ -100,6 +100,8 @@ class Line:
         self._loop = asyncio.get_running_loop()
         self.strayed: Callable[[Line, Sequence[tuple[Ask, Address]]], None] | None = None
         """Given what other nodes of the cluster have, and which, after a round trip."""
+        self.broken = False
+        """Whether it was there, or should be, and is not. It has been said in the log."""
         self.lost: Callable[[Line], Awaitable[None]] | None = None
         """Told when the line is broken, before it is mended."""
         self._task = self._loop.create_task(self._run())
@@ -161,20 +163,20 @@ class Line:
 
     async def _run(self) -> None:
         """Nothing ends this but ``close``."""
-        pause, told = PAUSES[0], False
+        pause = PAUSES[0]
         while not (self._closing and not self._queue):
             connection: Connection | None = None
             try:
                 connection = await self._place.open(self._address)
                 self._run_id = await self._lives.greet(connection, self._address)
-                if told:
+                if self.broken:
                     log.warning("Redis is there again", extra={"at": str(self._place)})
-                pause, told = PAUSES[0], False
+                pause, self.broken = PAUSES[0], False
                 await self._serve(connection)
             except FAULTS as error:
-                if not told:
+                if not self.broken:
                     log.warning("Redis is unavailable", extra={"at": str(self._place), "reason": sentence(error)})
-                told = True
+                self.broken = True
             except Exception:
                 log.exception("a line to Redis failed")
             finally:
