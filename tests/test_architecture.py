@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hubbub"
 
 ROWS = (
     {"errors", "version"},
-    {"history", "presence", "leases", "limits", "patterns"},
+    {"history", "presence", "leases", "limits", "metrics", "patterns"},
     {"messages"},
     {"envelope"},
     {"protocols"},
@@ -38,6 +38,7 @@ ROWS = (
     {"sockets"},
     {"servers"},
     {"reception"},
+    {"figures"},
     {"app"},
     {"hubbub"},
     {"testing", "console", "cli"},
@@ -50,7 +51,7 @@ STANDS_ON = {"socketio": "engineio", "sockjs": "native", "sse": "http", "polling
 """Which protocol may import another. A protocol's further files begin with its name: ``socketio_packets``."""
 
 PURE = re.compile(
-    r"(errors|history|presence|leases|gossip|limits|messages|envelope|shapes|outbox|patterns|protocols"
+    r"(errors|history|presence|leases|gossip|limits|messages|metrics|envelope|shapes|outbox|patterns|protocols"
     r"|servers\.(websocket|control|deflate|handshake|routes))\b"
 )
 IMPURE = {"asyncio", "socket", "ssl", "time", "threading", "random", "secrets", "logging"}

@@ -1,8 +1,9 @@
 """One timer for every deadline."""
 
 import asyncio
+import time
 
-from hubbub.deadlines import Deadlines
+from hubbub.deadlines import GRAIN, PULSE, WINDOW, Deadlines, Lateness
 
 
 class Item:
@@ -76,3 +77,58 @@ async def test_one_that_is_due_again_at_once_does_not_hold_up_the_loop():
         for item in items:
             await item.rung.wait()
     assert all(len(item.ticks) == 5 for item in items)
+
+
+# -- lateness -------------------------------------------------------------------------------------------------------
+
+
+def late(lateness, seconds):
+    """Wake it that much after it was due."""
+    bucket = int(lateness.deadline / GRAIN) + 1
+    lateness.tick(bucket * GRAIN + seconds)
+
+
+def test_how_late_is_counted_from_when_it_was_due():
+    lateness = Lateness(100.0)
+    for seconds in (0.0, 0.5, 0.25):
+        late(lateness, seconds)
+    assert lateness.count == 3
+    assert abs(lateness.total - 0.75) < 1e-9
+    assert abs(lateness.worst - 0.5) < 1e-9
+
+
+def test_a_timer_that_is_a_hair_too_early_is_not_late():
+    lateness = Lateness(100.0)
+    late(lateness, -1e-4)
+    assert (lateness.total, lateness.worst) == (0.0, 0.0)
+
+
+def test_the_worst_is_remembered_for_a_window_and_no_longer_than_two():
+    lateness = Lateness(0.0)
+    late(lateness, 2.0)
+    while lateness.deadline < WINDOW:
+        late(lateness, 0.0)
+        assert abs(lateness.worst - 2.0) < 1e-9
+    while lateness.deadline < 2 * WINDOW + 3 * PULSE:
+        late(lateness, 0.0)
+    assert lateness.worst < 1e-9
+
+
+def test_reading_it_changes_nothing():
+    lateness = Lateness(0.0)
+    late(lateness, 2.0)
+    assert lateness.worst == lateness.worst > 1.9
+
+
+async def test_a_loop_that_was_held_up_is_late():
+    loop = asyncio.get_running_loop()
+    deadlines, lateness = Deadlines(loop), Lateness(loop.time())
+    item = Item(lateness.deadline)
+    deadlines.watch(lateness)
+    deadlines.watch(item)
+    time.sleep(0.5)  # noqa: ASYNC251 (which is what is to be seen)
+    async with asyncio.timeout(20):
+        await item.rung.wait()
+        await asyncio.sleep(0)
+    assert lateness.worst >= 0.5 - PULSE - 2 * GRAIN
+    deadlines.close()

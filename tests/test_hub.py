@@ -155,9 +155,12 @@ class Naive:
     def __init__(self, members):
         self.members = members
         self.lists = [[] for _ in range(CLIENTS)]
+        self.heard = 0
+        """Publications to somebody, though it were only the sender."""
 
     def publish(self, topic, room, sender, body):
         place = f"{topic}#{room}" if room else topic
+        self.heard += bool(self.members[place])
         for number in range(CLIENTS):
             if number in self.members[place] and number != sender:
                 name = DIALECTS[number % 2].name
@@ -215,6 +218,9 @@ async def play(script):
             connection.flowing(recorder, now())
         assert heard(recorder) == naive.lists[number]
     assert not office.faults
+    given = [said for lines in naive.lists for said in lines if not said.startswith("direct ")]
+    assert office.hub.deliveries == len(given)
+    assert office.hub.publications == naive.heard
     for connection, _ in clients:
         connection.end(None, "closed")
     assert not office.hub.topics

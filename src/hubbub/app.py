@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hubbub import brokers, protocols
+from hubbub import brokers, figures, protocols
 from hubbub.attendance import Attendance
 from hubbub.auth import Origins
 from hubbub.background import Background
 from hubbub.blueprint import Blueprint
 from hubbub.channels.base import Channel
 from hubbub.connection import Connection
-from hubbub.deadlines import Deadlines
+from hubbub.deadlines import Deadlines, Lateness
 from hubbub.draining import drain
 from hubbub.eager import Eager
 from hubbub.envelope import addressed
@@ -30,6 +30,7 @@ from hubbub.hub import Hub
 from hubbub.introduction import Hook
 from hubbub.limits import Limits
 from hubbub.messages import canonical, encode
+from hubbub.metrics import written
 from hubbub.nodes import Nodes
 from hubbub.protocols.base import Protocol, Request, Session
 from hubbub.protocols.raw import Raw
@@ -64,7 +65,7 @@ class App:
     script that stands in them; ``""`` is none.
     ``fallback``: the ASGI application that gets every request that is not ours.
     ``origins``: pages of other hosts that may connect, such as ``https://example.com``; ``"*"`` for all.
-    ``secret``: what ``POST /hubbub/publish`` asks for; without one that door is closed.
+    ``secret``: what ``POST /hubbub/publish`` and ``GET /hubbub/metrics`` ask for; without one these doors are closed.
     ``protocols``: which to speak, by name; all that stand in ``hubbub.protocols`` unless told otherwise.
     """
 
@@ -107,6 +108,7 @@ class App:
         self.nodes: Nodes
         self.eager: Eager
         self.deadlines: Deadlines
+        self._lateness: Lateness
 
     # -- what an application is made of ----------------------------------------------------------------------------
 
@@ -219,6 +221,16 @@ class App:
         blueprint, _ = self.reception.channels.find(name)
         return await self.attendance.present(name, blueprint.presence)
 
+    def metrics(self) -> str:
+        """How this node is, in numbers, as Prometheus reads them: for a route of your own. From any thread; before the
+        start there is little to say."""
+        told = list(figures.of_process())
+        if self._started:
+            spoken = [protocol.name for protocol in self.routes.protocols]
+            scheme = self.broker_url.partition("://")[0]
+            told += figures.of_node(self.reception, spoken, self.hub, self._lateness, scheme)
+        return written(told)
+
     # -- starting and stopping -------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -242,6 +254,8 @@ class App:
             broker = brokers.create(self.broker_url)
             self.hub = Hub(broker, loop, frame, self.complain, deflated_frame)
             self.eager, self.deadlines, self._workers = Eager(loop), Deadlines(loop), Workers()
+            self._lateness = Lateness(loop.time())
+            self.deadlines.watch(self._lateness)
             reception = self.reception
             reception.open(self.hub, self.eager, self.deadlines, self._workers)
             self.nodes = Nodes(self.hub, reception.connections, self.complain)
@@ -320,6 +334,8 @@ class App:
         elif self.fallback is None:
             served.insert(0, ("pages", "none", "App(pages=folder) serves some"))
         served.append(("health", "/hubbub/health", ""))
+        if self.secret is not None:
+            served.append(("metrics", "/hubbub/metrics", "for who has the secret"))
         return served
 
     # -- what the servers ask --------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ class Desk(Protocol):
 
     deadlines: Deadlines
     limits: Limits
+    refusals: dict[str, int]
+    """What was too often or too many, by the limit's name."""
 
     def command(self, connection: "Connection", command: Command) -> None:
         """The client wants something."""
@@ -248,6 +250,13 @@ class Connection:
             return carrier.full
         return self._outbox is not None and self._outbox.size > EASY
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that are on their way to the client and have not left, as far as text is ASCII."""
+        outbox = self._outbox
+        unsent = sum([carrier.unsent for carrier in list(self._carriers.values())])
+        return unsent if outbox is None else unsent + outbox.size
+
     async def eased(self) -> None:
         """Wait until it is busy no more, or has ended."""
         while self.busy:
@@ -336,6 +345,7 @@ class Connection:
         if self._bucket.take(now):
             return True
         self._refused += 1
+        self.desk.refusals["rate"] += 1
         if self._refused > limits.burst:
             self.end(ProtocolError(f"more than {limits.rate:g} messages a second, and no end of it", 1008), "too many")
         elif not isinstance(command, Answer | Verbatim | Bye):

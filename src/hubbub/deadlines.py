@@ -3,6 +3,8 @@
 A server of 10,000 idle connections has 10,000 heartbeats to think of. A loop timer each would cost a heap entry, a
 handle and a cancellation per message; here each item lies in a bucket of 10 ms, and one timer wakes the next bucket.
 An item whose deadline has moved away meanwhile is just laid into a later bucket: being busy costs nothing.
+
+One of the items only sees how late it is: that is how late the loop is for everybody.
 """
 
 import asyncio
@@ -12,6 +14,12 @@ from typing import Protocol
 GRAIN = 0.01
 """Seconds a bucket spans. Heartbeats are tens of seconds, and would be content with far more; the official suites
 ping every 300 ms and count three pings within a second. A hundred wake-ups a second cost 0.05 % of a core."""
+
+PULSE = 0.1
+"""Seconds from one look at how late the loop is to the next. What holds it up for longer is always seen."""
+
+WINDOW = 30.0
+"""Seconds for which the worst is remembered, and up to twice that: the usual time between two questions is a half."""
 
 
 class Timed(Protocol):
@@ -77,3 +85,35 @@ class Deadlines:
                 self.watch(item)
         if self._order:
             self._wake_at(self._order[0])
+
+
+class Lateness:
+    """How late the loop comes to a timer, in seconds: all in all, how often that was looked at, and at the worst of
+    late. Reading it changes nothing, so any number of people may. To begin, have it watched."""
+
+    __slots__ = ("_before", "_due", "_since", "_window", "count", "deadline", "total")
+
+    def __init__(self, now: float) -> None:
+        self.total = 0.0
+        self.count = 0
+        self._window = 0.0
+        self._before = 0.0
+        self._since = now
+        self._aim(now)
+
+    @property
+    def worst(self) -> float:
+        return max(self._window, self._before)
+
+    def tick(self, now: float) -> None:
+        late = max(0.0, now - self._due)
+        self.total += late
+        self.count += 1
+        if now >= self._since + WINDOW:
+            self._before, self._window, self._since = self._window, 0.0, now
+        self._window = max(self._window, late)
+        self._aim(now)
+
+    def _aim(self, now: float) -> None:
+        self.deadline: float | None = now + PULSE
+        self._due = (int((now + PULSE) / GRAIN) + 1) * GRAIN  # when its bucket is emptied

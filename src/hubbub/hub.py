@@ -48,6 +48,12 @@ class Hub:
         self._active: list[Topic] = []
         self._direct: dict[Connection, list[Part]] = {}
         self._scheduled = False
+        self.publications = 0
+        """How many there were to somebody here; and, once for each who was given it, how many ``deliveries``."""
+        self.deliveries = 0
+        self.recovered = 0
+        """Joins that said where they were and got all that they had missed; ``unrecovered`` are those that did not."""
+        self.unrecovered = 0
 
     # -- membership ------------------------------------------------------------------------------------------------
 
@@ -85,6 +91,7 @@ class Hub:
         for number, item in enumerate(items, 1):
             if item.envelope.sender != connection.id and not (item.publication.position and number <= shown):
                 self.queue(connection, item.frames(connection.protocol.dialect))
+                self.deliveries += 1
         self._admit(connection, topic)
 
     def enter(self, connection: Connection, room: str, overflow: str) -> None:
@@ -132,6 +139,7 @@ class Hub:
             if item.number > since and item.envelope.sender != connection.id:
                 part = (item.number, item.frames(connection.protocol.dialect), topic, item)
                 self._direct.setdefault(connection, []).append(part)
+                self.deliveries += 1
         self._direct.get(connection, []).sort(key=_number)
 
     def _retire(self, topic: Topic) -> None:
@@ -227,6 +235,7 @@ class Hub:
         merged: set[Connection] = set()
         for topic, items in batches:
             topic.pending = []
+            self.publications += len(items)
             merged.update(topic.newcomers)
             self._set_apart(topic, items, apart)
         if len(active) > 1:
@@ -259,7 +268,7 @@ class Hub:
             seen.update(topic.shared)
 
     def _merge(self, connection: Connection, batches: list[tuple[Topic, list[Item]]], direct: list[Part]) -> list[Part]:
-        dialect = connection.protocol.dialect
+        dialect, before = connection.protocol.dialect, len(direct)
         for topic, items in batches:
             if connection in topic:
                 since = topic.newcomers.get(connection, 0)
@@ -268,6 +277,7 @@ class Hub:
                     for item in items
                     if item.number > since and item.envelope.sender != connection.id
                 )
+        self.deliveries += len(direct) - before
         direct.sort(key=_number)
         return direct
 
@@ -286,15 +296,19 @@ class Hub:
                 if wires and special:
                     joined = Joined(items, dialect, frame)
                     varied = [(connection, wires[connection]) for connection in apart.intersection(wires)]
-                    self._write_all([write for member, write in wires.items() if member not in special], joined.whole)
+                    writes = [write for member, write in wires.items() if member not in special]
+                    self._write_all(writes, joined.whole)
                     self._write_varied(varied, joined, direct)
+                    self.deliveries += (len(writes) + len(varied)) * len(items) - joined.left_out
                 elif wires:
                     self._write_all(list(wires.values()), b"".join(pieces_of(items, dialect, frame)))
+                    self.deliveries += len(wires) * len(items)
             if group.others:
                 parts: list[Part] = [(item.number, item.frames(dialect), topic, item) for item in items]
-                for connection in list(group.others):
-                    if connection not in special:
-                        self._hand(connection, parts)
+                asked = [connection for connection in group.others if connection not in special]
+                self.deliveries += len(asked) * len(items)
+                for connection in asked:
+                    self._hand(connection, parts)
 
     def _write_varied(
         self, lines: list[tuple[Connection, Write]], joined: Joined, direct: dict[Connection, list[Part]]

@@ -20,6 +20,10 @@ class Carrier(Protocol):
     deflates: bool
     """``wire`` takes compressed frames, too, as ``servers.websocket.deflated_frame`` makes them."""
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that were written to it and have not left."""
+
     def write(self, frames: list[Frame]) -> None:
         """Send these, in this order."""
 

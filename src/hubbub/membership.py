@@ -117,6 +117,7 @@ class Membership:
         elif not self._running:
             self._begin(self._handle(command))
         elif self._backlog is not None and len(self._backlog) >= self.house.limits.backlog:
+            self.connection.desk.refusals["backlog"] += 1
             self.tell(Reply(command, error=TooMany("too many messages are waiting for an earlier one")))
         else:
             self._line_up(command)
@@ -201,8 +202,10 @@ class Membership:
             return self._cursor, None, ()
         found = await missed(self.house.hub, self.topic, after, self.house.limits.recovery) if self.resumed else None
         if found is not None:
+            self.house.hub.recovered += 1
             entries, self._cursor = found
             return after, True, entries
+        self.house.hub.unrecovered += 1
         recover = self.blueprint.recover
         snapshot = recover is not None and await self._call(recover, (after,))
         return self._cursor, bool(snapshot), ()

@@ -28,6 +28,12 @@ from hubbub.workers import Workers
 
 log = logging.getLogger("hubbub")
 
+ENDS = (
+    "aborted", "banned", "cancelled", "closed", "expired", "failed", "forbidden", "kicked", "missed", "protocol error",
+    "shutdown", "timeout", "too many", "too slow", "unauthorized", "other",
+)  # fmt: skip
+"""How connections end, as it is counted. An application's own words for it are "other": there may be any number."""
+
 
 class Reception:
     """One application's. Nobody can come before it was opened."""
@@ -41,6 +47,13 @@ class Reception:
         self.introductions = Introductions(self)
         self.connections: dict[str, Connection] = {}
         self._sessions: dict[str, Connection] = {}
+        self.opened: dict[str, int] = {}
+        """Clients that have come, by protocol."""
+        self.ends = dict.fromkeys(ENDS, 0)
+        """Clients that are gone, by the reason."""
+        self.refusals = dict.fromkeys(("rate", "backlog", "topics"), 0)
+        self.commands = 0
+        self.faults = 0
         self.closed = False
         """Nobody new is let in."""
 
@@ -74,6 +87,7 @@ class Reception:
         connection = Connection(self, conversation, session.key, session.id, request.client)
         commands = conversation.open(request, session.now)
         self.connections[session.id] = connection
+        self.opened[conversation.name] = self.opened.get(conversation.name, 0) + 1
         if Routes.has_sessions(protocol):
             self._sessions[session.key] = connection
         self.introductions.expect(connection, request)
@@ -94,6 +108,7 @@ class Reception:
     # -- what connections ask (their Desk) -------------------------------------------------------------------------
 
     def command(self, connection: Connection, command: Command) -> None:
+        self.commands += 1
         if type(command) is Send:
             membership = connection.memberships.get(command.topic) or self._membership(connection, command.topic)
             if membership is None:
@@ -128,6 +143,7 @@ class Reception:
                 raise Invalid(f"a topic's name has at most {self.limits.topic_length} characters, and no '#'")
             blueprint, variables = self.channels.find(topic)
             if older is None and len(connection.memberships) >= self.limits.topics:
+                self.refusals["topics"] += 1
                 raise TooMany(f"more than {self.limits.topics} topics")
         except HubbubError as error:
             connection.tell(Reply(command, error=error))
@@ -141,6 +157,8 @@ class Reception:
 
     def ended(self, connection: Connection, reason: str) -> None:
         self.connections.pop(connection.id, None)
+        end = reason.replace("_", " ")
+        self.ends[end if end in self.ends else "other"] += 1
         self.introductions.forget(connection)
         if connection.visit is not None:
             connection.visit.leave()
@@ -175,4 +193,5 @@ class Reception:
 
     def complain(self, what: str, error: BaseException) -> None:
         """Tell the operator of a fault."""
+        self.faults += 1
         log.error(what, exc_info=error)

@@ -41,11 +41,13 @@ class Joined:
     """What everyone of one dialect hears of a topic in one tick, in one piece: the frames of its items, side by side.
     Who hears nearly the same gets a copy of it with something put in, or left out."""
 
-    __slots__ = ("_ends", "_frame", "_numbers", "_places", "whole")
+    __slots__ = ("_ends", "_frame", "_numbers", "_places", "left_out", "whole")
 
     def __init__(self, items: Sequence[Item], dialect: Dialect, frame: Callable[[Frame], bytes]) -> None:
         pieces = pieces_of(items, dialect, frame)
         self.whole = b"".join(pieces)
+        self.left_out = 0
+        """How many items were left out of all copies."""
         self._frame = frame
         self._numbers = [item.number for item in items]
         self._ends = [0, *accumulate(map(len, pieces))]
@@ -59,7 +61,9 @@ class Joined:
         """The same with these frames, each in the place of its number, and without what leaves out this sender."""
         whole, ends, numbers = self.whole, self._ends, self._numbers
         cuts = [(ends[bisect(numbers, number)], 0, b"".join(map(self._frame, frames))) for number, frames in added]
-        cuts += [(ends[place], ends[place + 1] - ends[place], b"") for place in self._places.get(without, ())]
+        for place in self._places.get(without, ()):
+            cuts.append((ends[place], ends[place + 1] - ends[place], b""))
+            self.left_out += 1
         cuts.sort(key=_start)  # what is added before an item that is left out stays before it
         varied: list[bytes] = []
         at = 0

@@ -15,10 +15,9 @@ from typing import NoReturn
 
 import click
 
-from hubbub import __version__, hub
+from hubbub import __version__
 from hubbub.errors import HubbubError, UsageError
-
-COMPILED = "" if (hub.__file__ or "").endswith(".py") else " (compiled)"
+from hubbub.figures import COMPILED
 
 VERBS = ("run", "demo", "new", "publish", "listen")
 
@@ -47,7 +46,7 @@ class Verbs(click.Group):
 
 
 @click.group("hubbub", cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message=f"hubbub %(version)s{COMPILED}")
+@click.version_option(__version__, message="hubbub %(version)s" + " (compiled)" * COMPILED)
 @click.pass_context
 def hubbub(context: click.Context) -> None:
     """The real-time server for Python: every client, one hub."""

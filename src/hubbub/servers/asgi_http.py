@@ -1,4 +1,4 @@
-"""The HTTP side of the portable lane: doors, files, health, and publishing from outside."""
+"""The HTTP side of the portable lane: doors, files, health, numbers, and publishing from outside."""
 
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from hubbub.errors import HubbubError, Invalid, ProtocolError, Unauthorized
+from hubbub.metrics import CONTENT_TYPE
 from hubbub.protocols.base import Request, Response
 from hubbub.servers import requests
 from hubbub.servers.carriers import Host
@@ -81,6 +82,9 @@ async def serve(host: Host, door: Door | None, request: Request, receive: Receiv
     elif request.path == "/hubbub/publish" and request.method == "POST":
         await host.start()
         response = await _publish(host, incoming)
+    elif request.path == "/hubbub/metrics" and request.method in ("GET", "HEAD"):
+        await host.start()
+        response = _metrics(host, request)
     elif file is not None:
         response = host.files.respond(file, request)
     elif host.fallback is not None:
@@ -109,6 +113,22 @@ def _cors(host: Host, request: Request, door: Door) -> tuple[tuple[str, str], ..
     return headers
 
 
+def _check_secret(host: Host, request: Request) -> None:
+    """Raises Unauthorized. Where there is no secret nobody knows it."""
+    given = request.headers.get("authorization", "")
+    if host.secret is None or not hmac.compare_digest(given.encode(), f"Bearer {host.secret}".encode()):
+        raise Unauthorized("this needs the server's secret")
+
+
+def _metrics(host: Host, request: Request) -> Response:
+    """``GET /hubbub/metrics``: how this node is, for who has the secret."""
+    try:
+        _check_secret(host, request)
+    except Unauthorized as error:
+        return problem(error)
+    return Response(body=host.metrics().encode(), content_type=CONTENT_TYPE)
+
+
 class _Publish(msgspec.Struct):
     topic: str
     event: str
@@ -123,9 +143,7 @@ class _Publish(msgspec.Struct):
 async def _publish(host: Host, incoming: Incoming) -> Response:
     """``POST /hubbub/publish``: publish from outside, with the secret."""
     try:
-        given = incoming.request.headers.get("authorization", "")
-        if host.secret is None or not hmac.compare_digest(given.encode(), f"Bearer {host.secret}".encode()):
-            raise Unauthorized("this needs the server's secret")
+        _check_secret(host, incoming.request)
         body = await requests.read_body(incoming, host.limits.message)
         asked = msgspec.json.decode(body, type=_Publish)
         position = await host.publish(

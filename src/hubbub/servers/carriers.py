@@ -81,6 +81,9 @@ class Host(Protocol):
     ) -> Awaitable[Position]:
         """Tell everyone in a topic, or in its room ``to``."""
 
+    def metrics(self) -> str:
+        """What this node says of itself in numbers."""
+
     def complain(self, what: str, error: BaseException) -> None:
         """Tell the operator of a fault."""
 
@@ -132,6 +135,7 @@ class Poll:
     line: Line = "poll"
     once = True
     full = False
+    unsent = 0
     wire: Callable[[bytes], None] | None = None
     deflates = False
 
@@ -155,6 +159,7 @@ class Post:
     line: Line = "post"
     once = True
     full = False
+    unsent = 0
     wire: Callable[[bytes], None] | None = None
     deflates = False
 
@@ -185,6 +190,10 @@ class Queue:
         self.reading = asyncio.Event()
         """Set while more may be read of what the client sends."""
         self.reading.set()
+
+    @property
+    def unsent(self) -> int:
+        return self.size
 
     def write(self, frames: list[Frame]) -> None:
         self.waiting.extend(frames)

@@ -279,6 +279,10 @@ class Lane(asyncio.Protocol):
 
     # -- the connection's side -------------------------------------------------------------------------------------
 
+    @property
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
     def write(self, frames: list[Frame]) -> None:
         make = deflated_frame if self.deflates else frame
         head, self._head = self._head, b""
