@@ -104,8 +104,8 @@ async def browser():
 class Visits:
     """The pages that are open, each of a new person unless a ``context`` is given, and what they complained of.
 
-    Anything in a console fails the test: but for a line that breaks, where the test ``breaks`` it, and for what it says
-    is ``known``.
+    Anything in a console fails the test: but for a line that breaks, and a server that is about to end, where the test
+    ``breaks`` it, and for what it says is ``known``.
     """
 
     def __init__(self, browser):
@@ -121,7 +121,7 @@ class Visits:
         page.set_default_timeout(DEADLINE * 1000)
 
         def complain(text):
-            if not (breaks and "net::ERR_" in text) and not (known and known in text):
+            if not (breaks and ("net::ERR_" in text or "503" in text)) and not (known and known in text):
                 self.complaints.append(text)
 
         page.on("console", lambda message: message.type in ERRORS and complain(message.text))
