@@ -53,8 +53,8 @@ class Recorder:
     line = "socket"
     once = False
 
-    def __init__(self, wired, deflates=False):
-        self.deflates = deflates
+    def __init__(self, wired, make):
+        self.frame = make
         self.full = False
         self.writes = []
         self.wire = self.writes.append if wired else None
@@ -85,9 +85,7 @@ class Office:
         self.hub = Hub(
             broker or MemoryBroker("memory://"),
             loop,
-            frame,
             lambda what, error: self.faults.append((what, error)),
-            self.deflate,
         )
         self.queue, self.regroup, self.flush = self.hub.queue, self.hub.regroup, self.hub.flush
 
@@ -108,7 +106,7 @@ class Office:
     def connect(self, number, wired=True, deflates=False):
         session = Session(str(number), str(number), self.limits, 0.0)
         connection = Connection(self, Spoken(session, DIALECTS[number % 2]), session.key, session.id)
-        recorder = Recorder(wired, deflates)
+        recorder = Recorder(wired, self.deflate if deflates else frame)
         connection.attach(recorder, 0.0, Request("GET", "/"))
         return connection, recorder
 

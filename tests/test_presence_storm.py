@@ -23,7 +23,6 @@ class Member:
     once = False
     full = False
     wire = None
-    deflates = False
 
     def __init__(self, app, key, watch=None):
         self.told = Counter()

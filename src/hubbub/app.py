@@ -40,7 +40,6 @@ from hubbub.reception import Reception
 from hubbub.servers import asgi
 from hubbub.servers.files import POLICY, Files
 from hubbub.servers.routes import Routes
-from hubbub.servers.websocket import deflated_frame, frame
 from hubbub.signals import listening
 from hubbub.sockets import Function
 from hubbub.workers import Workers
@@ -252,7 +251,7 @@ class App:
                 return
             loop = self._loop = asyncio.get_running_loop()
             broker = brokers.create(self.broker_url)
-            self.hub = Hub(broker, loop, frame, self.complain, deflated_frame)
+            self.hub = Hub(broker, loop, self.complain)
             self.eager, self.deadlines, self._workers = Eager(loop), Deadlines(loop), Workers()
             self._lateness = Lateness(loop.time())
             self.deadlines.watch(self._lateness)

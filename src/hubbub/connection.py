@@ -14,7 +14,7 @@ from hubbub.deadlines import Deadlines
 from hubbub.errors import Conflict, Disconnect, HubbubError, ProtocolError, TimedOut, TooMany, TooSlow
 from hubbub.limits import Limits, TokenBucket
 from hubbub.lines import Carrier
-from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Message, Reply, Send, Verbatim
+from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Message, Reply, Send, Verbatim, as_bytes
 from hubbub.outbox import Outbox
 from hubbub.protocols.base import Line, Request
 from hubbub.protocols.base import Protocol as Conversation
@@ -66,7 +66,7 @@ class Connection:
 
     __slots__ = (
         "__weakref__", "_bucket", "_carriers", "_eased", "_lingers", "_outbox", "_parting", "_questions", "_refused",
-        "_stalled", "calls", "client", "deadline", "deflates", "desk", "ended", "id", "identity", "key", "memberships",
+        "_stalled", "calls", "client", "deadline", "desk", "ended", "frame", "id", "identity", "key", "memberships",
         "protocol", "topics", "visit", "wire",
     )  # fmt: skip
 
@@ -83,7 +83,7 @@ class Connection:
         self.topics: list[Topic] = []
         self.calls: dict[int, asyncio.Future[Any]] | None = None
         self.wire: Callable[[bytes], None] | None = None
-        self.deflates = False
+        self.frame: Callable[[Frame], bytes] = as_bytes
         self.visit: Any = None
         self._eased: asyncio.Future[None] | None = None
         self._carriers: dict[Line, Carrier] = {}
@@ -191,6 +191,8 @@ class Connection:
                 message.to.ref.set_result(message)
         elif not self.ended:
             frames = self.protocol.send(message)
+            if self.wire is not None and not self.protocol.plain:
+                self._settle()  # by this very message
             if frames:
                 self.desk.queue(self, frames)
 
@@ -367,7 +369,7 @@ class Connection:
         wire = carrier.wire if free and carrier is not None else None
         if (wire is None) != (self.wire is None) or wire != self.wire:
             self.wire = wire
-            self.deflates = carrier is not None and carrier.deflates
+            self.frame = as_bytes if wire is None or carrier is None else carrier.frame
             self.desk.regroup(self)
 
     def _watch(self) -> None:

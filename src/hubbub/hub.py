@@ -26,23 +26,18 @@ Part = tuple[int, tuple[Frame, ...], Topic | None, Item | None]
 
 
 class Hub:
-    """The switchboard of one node. ``frame`` makes a WebSocket frame of a message, ``deflate`` one for those who agreed
-    on compression; ``complain`` is told of a fault that must not stop the others."""
+    """The switchboard of one node. ``complain`` is told of a fault that must not stop the others."""
 
     def __init__(
         self,
         broker: Broker,
         loop: asyncio.AbstractEventLoop,
-        frame: Callable[[Frame], bytes],
         complain: Callable[[str, BaseException], None],
-        deflate: Callable[[Frame], bytes] | None = None,
     ) -> None:
         self.broker = broker
         broker.missed = self.missed
         self.topics: dict[str, Topic] = {}
         self._loop = loop
-        self._frame = frame
-        self._deflate = deflate or frame
         self._complain = complain
         self._number = 0
         self._active: list[Topic] = []
@@ -292,15 +287,15 @@ class Hub:
         """Give it to all but the ``special``; but those of them who are ``apart`` get it with what ``direct`` has for
         them."""
         for dialect, group in tuple(topic.groups.items()):
-            for wires, frame in ((group.wires, self._frame), (group.deflating, self._deflate)):
-                if wires and special:
+            for frame, wires in tuple(group.wires.items()):
+                if special:
                     joined = Joined(items, dialect, frame)
                     varied = [(connection, wires[connection]) for connection in apart.intersection(wires)]
                     writes = [write for member, write in wires.items() if member not in special]
                     self._write_all(writes, joined.whole)
                     self._write_varied(varied, joined, direct)
                     self.deliveries += (len(writes) + len(varied)) * len(items) - joined.left_out
-                elif wires:
+                else:
                     self._write_all(list(wires.values()), b"".join(pieces_of(items, dialect, frame)))
                     self.deliveries += len(wires) * len(items)
             if group.others:
@@ -336,7 +331,7 @@ class Hub:
         try:
             wire = connection.wire
             if wire is not None:
-                frame = self._deflate if connection.deflates else self._frame
+                frame = connection.frame
                 pieces = parts[0][1] if len(parts) == 1 else [piece for part in parts for piece in part[1]]
                 wire(frame(pieces[0]) if len(pieces) == 1 else b"".join(map(frame, pieces)))
                 return

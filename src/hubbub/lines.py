@@ -16,9 +16,10 @@ class Carrier(Protocol):
     full: bool
     """It has enough to do: the client reads slower than it is written to."""
     wire: Callable[[bytes], None] | None
-    """Takes WebSocket frames that are made already, where there is such a short cut."""
-    deflates: bool
-    """``wire`` takes compressed frames, too, as ``servers.websocket.deflated_frame`` makes them."""
+    """Takes what ``frame`` makes, of many frames at once, where there is such a short cut."""
+    frame: Callable[[Frame], bytes]
+    """How a frame looks on ``wire``. Lines with the same function share what it made; without a wire there need be
+    none."""
 
     @property
     def unsent(self) -> int:

@@ -31,6 +31,10 @@ Frame = str | bytes
 """One message on a client's wire: ``str`` travels as text, ``bytes`` as binary."""
 
 
+def as_bytes(frame: Frame) -> bytes:
+    return frame.encode() if isinstance(frame, str) else frame
+
+
 # -- what clients ask -----------------------------------------------------------------------------------------------
 
 

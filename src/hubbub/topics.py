@@ -12,6 +12,7 @@ from hubbub.messages import Frame, Publication
 from hubbub.protocols.base import Dialect
 
 Write = Callable[[bytes], None]
+Make = Callable[[Frame], bytes]
 
 
 class Item:
@@ -32,7 +33,7 @@ class Item:
         return frames
 
 
-def pieces_of(items: Iterable[Item], dialect: Dialect, frame: Callable[[Frame], bytes]) -> list[bytes]:
+def pieces_of(items: Iterable[Item], dialect: Dialect, frame: Make) -> list[bytes]:
     """What a wire of this dialect takes of each."""
     return [b"".join(map(frame, item.frames(dialect))) for item in items]
 
@@ -43,7 +44,7 @@ class Joined:
 
     __slots__ = ("_ends", "_frame", "_numbers", "_places", "left_out", "whole")
 
-    def __init__(self, items: Sequence[Item], dialect: Dialect, frame: Callable[[Frame], bytes]) -> None:
+    def __init__(self, items: Sequence[Item], dialect: Dialect, frame: Make) -> None:
         pieces = pieces_of(items, dialect, frame)
         self.whole = b"".join(pieces)
         self.left_out = 0
@@ -79,26 +80,25 @@ def _start(cut: tuple[int, int, bytes]) -> int:
 
 
 class Group:
-    """The members of a topic who share a dialect. ``wires`` take joined bytes at once, ``deflating`` take compressed
-    ones; ``others`` are asked."""
+    """The members of a topic who share a dialect. ``wires`` take joined bytes at once, by what makes frames for them;
+    ``others`` are asked."""
 
-    __slots__ = ("deflating", "others", "wires")
+    __slots__ = ("others", "wires")
 
     def __init__(self) -> None:
-        self.wires: dict[Connection, Write] = {}
-        self.deflating: dict[Connection, Write] = {}
+        self.wires: dict[Make, dict[Connection, Write]] = {}
         self.others: dict[Connection, None] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.wires or self.deflating or self.others)
+        return bool(self.wires or self.others)
 
     def __iter__(self) -> Iterator[Connection]:
-        yield from self.wires
-        yield from self.deflating
+        for wires in self.wires.values():
+            yield from wires
         yield from self.others
 
     def __contains__(self, connection: object) -> bool:
-        return connection in self.wires or connection in self.deflating or connection in self.others
+        return connection in self.others or any(connection in wires for wires in self.wires.values())
 
     def place(self, connection: Connection) -> None:
         """Put it where its wire belongs."""
@@ -106,15 +106,19 @@ class Group:
         wire = connection.wire
         if wire is None:
             self.others[connection] = None
-        elif connection.deflates:
-            self.deflating[connection] = wire
-        else:
-            self.wires[connection] = wire
+            return
+        wires = self.wires.get(connection.frame)
+        if wires is None:
+            wires = self.wires[connection.frame] = {}
+        wires[connection] = wire
 
     def remove(self, connection: Connection) -> None:
-        self.wires.pop(connection, None)
-        self.deflating.pop(connection, None)
         self.others.pop(connection, None)
+        for frame, wires in self.wires.items():
+            if wires.pop(connection, None) is not None:
+                if not wires:
+                    del self.wires[frame]
+                return
 
 
 class Topic:

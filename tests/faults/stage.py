@@ -94,7 +94,6 @@ class Line:
     once = False
     full = False
     wire = None
-    deflates = False
 
     def __init__(self, hear):
         self.hear = hear

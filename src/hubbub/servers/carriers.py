@@ -16,7 +16,7 @@ from hubbub.eager import Eager
 from hubbub.errors import Forbidden, NotFound
 from hubbub.history import Position
 from hubbub.limits import Limits
-from hubbub.messages import Frame
+from hubbub.messages import Frame, as_bytes
 from hubbub.protocols.base import Line, Request, Session
 from hubbub.protocols.base import Protocol as Conversation
 from hubbub.servers.files import Files
@@ -137,14 +137,14 @@ class Poll:
     full = False
     unsent = 0
     wire: Callable[[bytes], None] | None = None
-    deflates = False
+    frame: Callable[[Frame], bytes] = staticmethod(as_bytes)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.body: asyncio.Future[bytes] = loop.create_future()
 
     def write(self, frames: list[Frame]) -> None:
         if not self.body.done():
-            self.body.set_result(b"".join(frame.encode() if isinstance(frame, str) else frame for frame in frames))
+            self.body.set_result(b"".join(map(as_bytes, frames)))
 
     def close(self, frames: list[Frame], code: int, reason: str) -> None:
         self.write(frames)
@@ -161,7 +161,7 @@ class Post:
     full = False
     unsent = 0
     wire: Callable[[bytes], None] | None = None
-    deflates = False
+    frame: Callable[[Frame], bytes] = staticmethod(as_bytes)
 
     def write(self, frames: list[Frame]) -> None:
         """Its answer is the server's."""
@@ -178,7 +178,7 @@ class Queue:
 
     once = False
     wire: Callable[[bytes], None] | None = None
-    deflates = False
+    frame: Callable[[Frame], bytes] = staticmethod(as_bytes)
 
     def __init__(self, connection: Connection, line: Line) -> None:
         self.connection = connection

@@ -45,7 +45,7 @@ class Lane(asyncio.Protocol):
     __slots__ = (
         "_closing", "_compression", "_connections", "_delegate", "_descriptor", "_head", "_heard", "_held", "_host",
         "_inflates", "_loop", "_pinged", "_pings", "_proxies", "_reader", "_unread", "_waiting", "connection",
-        "deadline", "deflates", "full", "transport", "wire",
+        "deadline", "frame", "full", "transport", "wire",
     )  # fmt: skip
 
     line: Line = "socket"
@@ -85,7 +85,7 @@ class Lane(asyncio.Protocol):
         self._pings = False
         self._pinged = False
         self.full = False
-        self.deflates = False
+        self.frame: Callable[[Frame], bytes] = frame
         self.deadline: float | None = None
         self.transport: asyncio.Transport
         self.connection: Connection | None = None
@@ -234,7 +234,8 @@ class Lane(asyncio.Protocol):
         self._connections.add(self)
         inflater = None if agreement is None else agreement.inflater()
         self._inflates = agreement is not None
-        self.deflates = agreement is not None and agreement.window >= WINDOW
+        if agreement is not None and agreement.window >= WINDOW:
+            self.frame = deflated_frame
         self._reader = FrameReader(host.limits.message, host.limits.fragments, inflater)
         extensions = None if agreement is None else agreement.header
         self._head = handshake.accept(carriers.subprotocol(door.protocol, request.headers), extensions)
@@ -284,7 +285,7 @@ class Lane(asyncio.Protocol):
         return self.transport.get_write_buffer_size()
 
     def write(self, frames: list[Frame]) -> None:
-        make = deflated_frame if self.deflates else frame
+        make = self.frame
         head, self._head = self._head, b""
         self._send(head + (make(frames[0]) if len(frames) == 1 else b"".join(map(make, frames))))
 
@@ -327,9 +328,8 @@ class Lane(asyncio.Protocol):
         if self._held:
             self.hold(False)  # for the client's Close
         self.wire = None
-        make = deflated_frame if self.deflates else frame
         head, self._head = self._head, b""
-        self.transport.write(head + b"".join(map(make, frames)) + close_frame(code, reason))
+        self.transport.write(head + b"".join(map(self.frame, frames)) + close_frame(code, reason))
         self._loop.call_later(FAREWELL, self.transport.abort)
 
     def tick(self, now: float) -> None:
