@@ -22,7 +22,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 MODULES = (
     "binding", "connection", "eager", "hub", "membership", "protocols/engineio", "protocols/native",
     "protocols/socketio", "protocols/socketio_packets", "reception", "servers/front", "servers/lane",
-    "servers/websocket", "topics",
+    "servers/outlet", "servers/websocket", "topics",
 )  # fmt: skip
 
 

@@ -190,20 +190,6 @@ async def test_a_stream_hears_what_is_posted(http, register):
             assert event.id.rpartition(":")[2].isdigit()
 
 
-async def test_what_is_said_at_once_comes_in_one_piece(http):
-    async with listening(http) as ada:
-        async with http.post("/topics/room:a/say", json={"text": "again", "times": 20}) as response:
-            assert response.status == 200
-        ends, events = 0, []
-        async with asyncio.timeout(DEADLINE):
-            while len(events) < 20:
-                data, at_end = await ada.response.content.readchunk()
-                events += ada._reader.feed(data)
-                ends += at_end
-    assert [event.data["text"] for event in events] == ["again"] * 20
-    assert ends <= 2  # of the piece before, and of this one
-
-
 async def test_a_post_may_be_that_of_the_streams_client(http, register):
     async with listening(http) as ada:
         connection = {"hubbub-connection": ada.opening.data["connection"]}

@@ -36,7 +36,7 @@ async def serve(host: Host, scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
             await send({"type": "websocket.close", "code": 1000})
             return
-    elif await asgi_http.serve(host, door, request, receive, send):
+    elif await asgi_http.serve(host, door, request, receive, send, scope.get("extensions") or {}):
         return
     assert host.fallback is not None
     await host.fallback(scope, receive, send)

@@ -1,7 +1,7 @@
 """The HTTP side of the portable lane: doors, files, health, numbers, and publishing from outside."""
 
 import hmac
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import msgspec
@@ -11,22 +11,32 @@ from hubbub.metrics import CONTENT_TYPE
 from hubbub.protocols.base import Request, Response
 from hubbub.servers import requests
 from hubbub.servers.carriers import Host
+from hubbub.servers.outlet import Outlet
 from hubbub.servers.routes import Door
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+OUTLET = "hubbub.outlet"
+"""An extension of the ASGI scope, where it is ``responses`` that serves: its ``lay``."""
 
 
 class Incoming:
     """A request, as ASGI has it: what ``requests.Incoming`` asks for. Every response gets ``headers``, too."""
 
     def __init__(
-        self, request: Request, receive: Receive, send: Send, headers: tuple[tuple[str, str], ...] = ()
+        self,
+        request: Request,
+        receive: Receive,
+        send: Send,
+        headers: tuple[tuple[str, str], ...] = (),
+        lay: Callable[[Outlet, Send], bool] | None = None,
     ) -> None:
         self.request = request
         self._receive = receive
         self._send = send
         self._headers = headers
+        self._lay = lay
 
     async def chunk(self) -> tuple[bytes, bool]:
         message = await self._receive()
@@ -44,6 +54,9 @@ class Incoming:
 
     async def go_on(self, piece: bytes, more: bool) -> None:
         await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+
+    def lay(self, outlet: Outlet) -> bool:
+        return self._lay is not None and self._lay(outlet, self._send)
 
     async def answer(self, response: Response) -> None:
         """Send a whole response."""
@@ -66,9 +79,12 @@ class Incoming:
         await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
 
 
-async def serve(host: Host, door: Door | None, request: Request, receive: Receive, send: Send) -> bool:
+async def serve(
+    host: Host, door: Door | None, request: Request, receive: Receive, send: Send, extensions: Mapping[str, Any]
+) -> bool:
     """Answer this request. False, and nothing done, where it is not ours to answer."""
-    incoming = Incoming(request, receive, send, _cors(host, request, door) if door is not None else ())
+    lay = extensions.get(OUTLET, {}).get("lay")
+    incoming = Incoming(request, receive, send, _cors(host, request, door) if door is not None else (), lay)
     response: Response | None
     file = host.files.find(request.path) if request.method in ("GET", "HEAD") else None
     if door is not None:

@@ -2,12 +2,11 @@
 
 ``front`` brings a request that came in one piece; others are parsed by uvicorn, which hands them here with the
 transport (its ``ws=`` hook). From then on there is no ASGI, no task and no queue: bytes come in through
-``data_received``, and leave by ``transport.write``, whose buffer is the outbox and whose ``pause_writing`` says that
-the client is slow. A WebSocket for a path that is not ours goes to the class of the portable lane (``others``).
+``data_received``, and leave by ``outlet``. A WebSocket for a path that is not ours goes to the class of the portable
+lane (``others``).
 """
 
 import asyncio
-import os
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
@@ -18,10 +17,11 @@ from hubbub.messages import Frame
 from hubbub.protocols.base import Line, Request, Response, refusal
 from hubbub.servers import carriers
 from hubbub.servers.asgi import read_query
-from hubbub.servers.carriers import PENDING, Host
+from hubbub.servers.carriers import Host
 from hubbub.servers.control import Close, Ping
 from hubbub.servers.deflate import WINDOW, Agreement, negotiate
 from hubbub.servers.handshake import Handshake, reject
+from hubbub.servers.outlet import Outlet
 from hubbub.servers.proxies import Proxies
 from hubbub.servers.routes import Door
 from hubbub.servers.websocket import (
@@ -39,13 +39,12 @@ FAREWELL = 5.0
 """Seconds a client has to answer a Close frame before the line is cut."""
 
 
-class Lane(asyncio.Protocol):
+class Lane(Outlet):
     """One WebSocket. What uvicorn calls it with, it keeps only as long as it needs it."""
 
     __slots__ = (
-        "_closing", "_compression", "_connections", "_delegate", "_descriptor", "_head", "_heard", "_held", "_host",
-        "_inflates", "_loop", "_pinged", "_pings", "_proxies", "_reader", "_unread", "_waiting", "connection",
-        "deadline", "frame", "full", "transport", "wire",
+        "_closing", "_compression", "_connections", "_delegate", "_head", "_heard", "_held", "_host", "_inflates",
+        "_pinged", "_pings", "_proxies", "_reader", "_unread", "connection", "deadline", "frame",
     )  # fmt: skip
 
     line: Line = "socket"
@@ -63,10 +62,10 @@ class Lane(asyncio.Protocol):
         app_state: Any,
         _loop: Any = None,
     ) -> None:
+        super().__init__()
         self._host = host
         self._proxies = proxies
         self._compression = compression
-        self._loop = asyncio.get_running_loop()
         self._connections = server_state.connections
         self._delegate: Callable[[], asyncio.Protocol] | None = lambda: others(
             config=config, server_state=server_state, app_state=app_state
@@ -77,19 +76,13 @@ class Lane(asyncio.Protocol):
         self._head = b""
         """Our side of the handshake, until it leaves, with the first frames in the same write."""
         self._unread = b""
-        self._descriptor = -1
-        self._waiting = False
-        """Whether something is in the transport's buffer."""
         self._heard = False
         self._inflates = False
         self._pings = False
         self._pinged = False
-        self.full = False
         self.frame: Callable[[Frame], bytes] = frame
         self.deadline: float | None = None
-        self.transport: asyncio.Transport
         self.connection: Connection | None = None
-        self.wire: Callable[[bytes], None] | None = None
 
     # -- the transport's side --------------------------------------------------------------------------------------
 
@@ -136,7 +129,7 @@ class Lane(asyncio.Protocol):
     def _heed(self, event: Event) -> None:
         if type(event) is Ping:
             if not self._closing:
-                self._send(pong_frame(event.payload))
+                self.send(pong_frame(event.payload))
         # What was said before the end is answered before it: replies leave in this turn of the loop or at the
         # beginning of the next, and then comes the end.
         elif type(event) is Close:
@@ -159,19 +152,9 @@ class Lane(asyncio.Protocol):
     def eof_received(self) -> bool:
         return False
 
-    def pause_writing(self) -> None:
-        self._waiting = True
-
-    def resume_writing(self) -> None:
-        self._waiting = False
-        if self.full:
-            self.full = False
-            self._flowing()
-
     def connection_lost(self, error: Exception | None) -> None:
         self._connections.discard(self)
-        self._descriptor = -1  # the number may be another connection's from now on
-        self.wire = None
+        self.cut()
         self.deadline = None
         self._closing = True
         connection, self.connection = self.connection, None
@@ -183,7 +166,7 @@ class Lane(asyncio.Protocol):
         if self.connection is not None and not self._closing:
             self.close([], 1012, "")
 
-    def _flowing(self) -> None:
+    def flowing(self) -> None:
         if self.connection is not None:
             self.connection.flowing(self, self._loop.time())
 
@@ -239,7 +222,7 @@ class Lane(asyncio.Protocol):
         self._reader = FrameReader(host.limits.message, host.limits.fragments, inflater)
         extensions = None if agreement is None else agreement.header
         self._head = handshake.accept(carriers.subprotocol(door.protocol, request.headers), extensions)
-        self._lay()
+        self.lay()
         now = self._loop.time()
         try:
             connection.attach(self, now, request)
@@ -255,16 +238,6 @@ class Lane(asyncio.Protocol):
             self._pings = True
             self.deadline = now + host.limits.heartbeat
             connection.desk.deadlines.watch(self)
-
-    def _lay(self) -> None:
-        """Let the hub write: to the kernel, where nothing between wants to encrypt it, or has writes under way."""
-        if os.name == "posix" and self.transport.get_extra_info("sslcontext") is None:
-            self.transport.set_write_buffer_limits(high=0)  # so that we hear whenever there is something in its buffer
-            self._descriptor = self.transport.get_extra_info("socket").fileno()
-            self.wire = self.put
-        else:
-            self.transport.set_write_buffer_limits(high=PENDING)
-            self.wire = self._send
 
     def _negotiate(self, handshake: Handshake) -> Agreement | None:
         """Whoever asks for a smaller window than we compress with may send compressed messages, and gets plain ones: so
@@ -287,26 +260,7 @@ class Lane(asyncio.Protocol):
     def write(self, frames: list[Frame]) -> None:
         make = self.frame
         head, self._head = self._head, b""
-        self._send(head + (make(frames[0]) if len(frames) == 1 else b"".join(map(make, frames))))
-
-    def put(self, data: bytes) -> None:
-        """Write as the transport does, which takes a tenth of a fan-out's time more for it. Only what the kernel does
-        not take goes by the transport, and all that follows, until its buffer is empty: so all is in order."""
-        if not self._waiting:
-            try:
-                taken = os.write(self._descriptor, data)
-            except OSError:
-                taken = 0  # no room, or nobody there: the transport finds out for itself
-            if taken == len(data):
-                return
-            data = data[taken:]
-        self._send(data)
-
-    def _send(self, data: bytes) -> None:
-        self.transport.write(data)
-        if self._waiting and not self.full and self.transport.get_write_buffer_size() > PENDING:
-            self.full = True
-            self._loop.call_soon(self._flowing)
+        self.send(head + (make(frames[0]) if len(frames) == 1 else b"".join(map(make, frames))))
 
     def hold(self, on: bool) -> None:
         self._held = on
@@ -341,7 +295,7 @@ class Lane(asyncio.Protocol):
             self.deadline = now + limits.heartbeat
         elif not self._pinged:
             self._pinged = True
-            self._send(ping_frame(b""))
+            self.send(ping_frame(b""))
             self.deadline = now + limits.patience
         else:
             self.deadline = None

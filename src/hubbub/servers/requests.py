@@ -5,13 +5,15 @@ Nothing here knows ASGI: a server is what ``Incoming`` says of it.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from hubbub.connection import Connection
 from hubbub.errors import Conflict, HubbubError, TimedOut, TooBig, WrongMethod
-from hubbub.messages import Frame
+from hubbub.messages import Frame, as_bytes
 from hubbub.protocols.base import Request, Response
 from hubbub.servers.carriers import PENDING, Host, Poll, Post, Queue, admit, check_origin
+from hubbub.servers.outlet import Outlet
 from hubbub.servers.routes import Door
 
 SLOWEST = 15.0
@@ -39,6 +41,10 @@ class Incoming(Protocol):
 
     async def go_on(self, piece: bytes, more: bool) -> None:
         """Send a further piece, and say whether it is the last. Raises as ``begin``."""
+
+    def lay(self, outlet: Outlet) -> bool:
+        """Between ``begin`` and the last ``go_on``: let this outlet take chunks of the response, and tell it what the
+        transport says, if there is such a short cut."""
 
 
 async def respond(host: Host, door: Door, incoming: Incoming) -> Response | None:
@@ -110,16 +116,55 @@ async def _attach(connection: Connection, carrier: Poll | Queue, request: Reques
         connection.attach(carrier, loop.time(), request)
 
 
+def chunk(frame: Frame) -> bytes:
+    """RFC 9112, section 7.1. One of nothing would be the last of all."""
+    data = as_bytes(frame)
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+
 class _Stream(Queue):
-    """A response that goes on. One task empties it, as fast as the server takes it."""
+    """A response that goes on. Its frames leave at once where the server lets them; else one task empties it, as fast
+    as the server takes it."""
+
+    frame: Callable[[Frame], bytes] = staticmethod(chunk)
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, "stream")
         self._wake = asyncio.Event()
 
     def write(self, frames: list[Frame]) -> None:
-        super().write(frames)
+        if self.wire is None:
+            super().write(frames)
+            self._wake.set()
+        elif frames:
+            self.wire(b"".join(map(chunk, frames)))
+
+    def close(self, frames: list[Frame], code: int, reason: str) -> None:
+        super().close(frames, code, reason)
+        self.wire = None
         self._wake.set()
+
+    def begun(self, incoming: Incoming) -> None:
+        """The response has begun: take the short cut, if there is one, with all that waits."""
+        outlet = _Outlet(self)
+        if not incoming.lay(outlet):
+            return
+        self.wire = outlet.wire
+        waiting, self.size = list(self.waiting), 0
+        self.waiting.clear()
+        self.write(waiting)
+        if self.closing is not None:
+            self.wire = None
+        self.flow(outlet.full)
+
+    def flow(self, full: bool) -> None:
+        self.full = full
+        self.connection.flowing(self, asyncio.get_running_loop().time())
+
+    def lost(self) -> None:
+        """The client is gone, and the transport with it."""
+        self.wire = None
+        self.connection.detach(self, asyncio.get_running_loop().time())
 
     async def next(self) -> Frame | None:
         """The next frame to write, when there is one; None when the line is to be closed."""
@@ -139,19 +184,38 @@ class _Stream(Queue):
         return taken
 
 
+class _Outlet(Outlet):
+    """The short cut of a stream."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: _Stream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def flowing(self) -> None:
+        self._stream.flow(self.full)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._stream.lost()
+
+
 async def _write(connection: Connection, carrier: _Stream, incoming: Incoming) -> None:
-    """The first piece by itself, with which the response begins; from then on what comes together leaves together."""
+    """The first piece by itself, with which the response begins; from then on what comes together leaves together, or
+    all leaves without us, until the end."""
     begun = False
     try:
         while (frame := await carrier.next()) is not None:
             frames = [frame, *carrier.rest()] if begun else [frame]
-            piece = b"".join([frame.encode() if isinstance(frame, str) else frame for frame in frames])
+            piece = b"".join(map(as_bytes, frames))
             if begun:
                 await incoming.go_on(piece, True)
             else:
                 await incoming.begin(connection.protocol.answer("stream", piece, incoming.request))
-                begun = True
             carrier.sent(*frames)
+            if not begun:
+                begun = True
+                carrier.begun(incoming)
         if not begun:
             await incoming.begin(connection.protocol.answer("stream", b"", incoming.request))
         await incoming.go_on(b"", False)

@@ -1,4 +1,5 @@
-"""The server behind ``hubbub run``: uvicorn for HTTP, TLS and signals, with our own lane for WebSockets."""
+"""The server behind ``hubbub run``: uvicorn for HTTP, TLS and signals, with our own lane for WebSockets, and our
+own way out for responses that go on."""
 
 import asyncio
 import gc
@@ -19,6 +20,7 @@ from hubbub.servers.carriers import Host
 from hubbub.servers.front import Front
 from hubbub.servers.lane import Lane
 from hubbub.servers.proxies import Proxies
+from hubbub.servers.responses import Responses
 from hubbub.servers.strict import StrictWebSocket
 
 BACKLOG = 4_096
@@ -48,7 +50,7 @@ def prepare(app: Any, settings: Config, ready: Callable[[str], None]) -> tuple["
     limits = getattr(app, "limits", None) or Limits()  # another application may be around ours
     strict: Any = partial(StrictWebSocket, fragments=limits.fragments)
     fast: Any = partial(Lane, app, proxies, strict, compression=settings.compression)
-    front: Any = partial(Front, app, proxies, HttpToolsProtocol, compression=settings.compression)
+    front: Any = partial(Front, app, proxies, Responses, compression=settings.compression)
     config = uvicorn.Config(
         app,
         host=settings.host,
