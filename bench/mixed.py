@@ -3,9 +3,8 @@
 Somebody speaks, in Hubbub's own protocol, always the same; all others listen. What a delivery costs when a thousand
 clients are split over all dialects is compared with what it costs, on average, in the dialects by themselves.
 
-An event stream is an HTTP response, which uvicorn writes, and not our lane: a delivery by it costs more than twice what
-one by a WebSocket does. So the dialects of WebSockets are also put together without it. In a wide window several events
-leave in one chunk, whose size is no multiple of one's: there streams cannot be counted, and are left out.
+An event stream is an HTTP response, of which each event is a chunk. The dialects of WebSockets are also put together
+without it.
 """
 
 from collections.abc import Iterator
@@ -51,7 +50,7 @@ def _measure(peer: Peer, seconds: float) -> dict[str, Figures]:
         for _ in range(LISTENERS // len(wires)):  # in turns, so that dialects are not in the order of joining
             for wire in wires:
                 clients.admit([wire])
-        for window in WINDOWS[:1] if EVENTS in wires else WINDOWS:
+        for window in WINDOWS:
             load = FanOut(clients, PAYLOAD, clients.probe_mixed(PAYLOAD), window)
             figures[_name(window)] = measure(server, load, seconds)
     return figures
