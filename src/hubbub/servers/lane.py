@@ -253,10 +253,6 @@ class Lane(Outlet):
 
     # -- the connection's side -------------------------------------------------------------------------------------
 
-    @property
-    def unsent(self) -> int:
-        return self.transport.get_write_buffer_size()
-
     def write(self, frames: list[Frame]) -> None:
         make = self.frame
         head, self._head = self._head, b""

@@ -40,6 +40,10 @@ class Outlet(asyncio.Protocol):
         self._descriptor = -1  # the number may be another connection's from now on
         self.wire = None
 
+    @property
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
     def put(self, data: bytes) -> None:
         """Write as the transport does, which takes a tenth of a fan-out's time more for it. Only what the kernel does
         not take goes by the transport, and all that follows, until its buffer is empty: so all is in order."""

@@ -131,6 +131,11 @@ class _Stream(Queue):
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, "stream")
         self._wake = asyncio.Event()
+        self._outlet: Outlet | None = None
+
+    @property
+    def unsent(self) -> int:
+        return self.size if self._outlet is None else self._outlet.unsent
 
     def write(self, frames: list[Frame]) -> None:
         if self.wire is None:
@@ -149,7 +154,7 @@ class _Stream(Queue):
         outlet = _Outlet(self)
         if not incoming.lay(outlet):
             return
-        self.wire = outlet.wire
+        self._outlet, self.wire = outlet, outlet.wire
         waiting, self.size = list(self.waiting), 0
         self.waiting.clear()
         self.write(waiting)
@@ -163,7 +168,7 @@ class _Stream(Queue):
 
     def lost(self) -> None:
         """The client is gone, and the transport with it."""
-        self.wire = None
+        self._outlet = self.wire = None
         self.connection.detach(self, asyncio.get_running_loop().time())
 
     async def next(self) -> Frame | None:
