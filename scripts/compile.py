@@ -6,7 +6,7 @@ mypyc makes an extension of each module in ``MODULES``. Their sources are in the
 what stands beside them is what is imported. Rules for a module that is to be compiled:
 
 1. No class in it is a ``msgspec.Struct``: mypyc drops the keywords of a class (``frozen=True``), without a word.
-2. No class in it is for others to subclass, unless its own base is not compiled: it is then a class like all.
+2. No class in it has a subclass that is not compiled: to make one of those is a TypeError.
 3. What recurses has a limit of its own: C does not count towards Python's.
 4. ``make compiled`` passes, which runs the tests on the wheel.
 """

@@ -7,6 +7,7 @@ the client is slow. A connection that is a WebSocket is an outlet (``lane``); a 
 import asyncio
 import os
 from collections.abc import Callable
+from typing import Protocol
 
 from hubbub.servers.carriers import PENDING
 
@@ -74,3 +75,29 @@ class Outlet(asyncio.Protocol):
 
     def flowing(self) -> None:
         """``full`` has changed."""
+
+
+class Stream(Protocol):
+    """The carrier of a response that goes on."""
+
+    def flow(self, full: bool) -> None:
+        """Its outlet is full, or is so no more."""
+
+    def lost(self) -> None:
+        """The client is gone, and the transport with it."""
+
+
+class ResponseOutlet(Outlet):
+    """That of a response that goes on. It stands here to be compiled with the class it is made of."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def flowing(self) -> None:
+        self._stream.flow(self.full)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._stream.lost()

@@ -13,7 +13,7 @@ from hubbub.errors import Conflict, HubbubError, TimedOut, TooBig, WrongMethod
 from hubbub.messages import Frame, as_bytes
 from hubbub.protocols.base import Request, Response
 from hubbub.servers.carriers import PENDING, Host, Poll, Post, Queue, admit, check_origin
-from hubbub.servers.outlet import Outlet
+from hubbub.servers.outlet import Outlet, ResponseOutlet
 from hubbub.servers.routes import Door
 
 SLOWEST = 15.0
@@ -151,7 +151,7 @@ class _Stream(Queue):
 
     def begun(self, incoming: Incoming) -> None:
         """The response has begun: take the short cut, if there is one, with all that waits."""
-        outlet = _Outlet(self)
+        outlet = ResponseOutlet(self)
         if not incoming.lay(outlet):
             return
         self._outlet, self.wire = outlet, outlet.wire
@@ -167,7 +167,6 @@ class _Stream(Queue):
         self.connection.flowing(self, asyncio.get_running_loop().time())
 
     def lost(self) -> None:
-        """The client is gone, and the transport with it."""
         self._outlet = self.wire = None
         self.connection.detach(self, asyncio.get_running_loop().time())
 
@@ -187,22 +186,6 @@ class _Stream(Queue):
             taken.append(self.waiting.popleft())
             size += len(taken[-1])
         return taken
-
-
-class _Outlet(Outlet):
-    """The short cut of a stream."""
-
-    __slots__ = ("_stream",)
-
-    def __init__(self, stream: _Stream) -> None:
-        super().__init__()
-        self._stream = stream
-
-    def flowing(self) -> None:
-        self._stream.flow(self.full)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._stream.lost()
 
 
 async def _write(connection: Connection, carrier: _Stream, incoming: Incoming) -> None:
