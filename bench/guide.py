@@ -65,7 +65,8 @@ def _at(curve: Curve, much: int, results: Results) -> Sequence[float | None]:
 
 
 def _less(figure: float | None, other: float | None, times: float) -> float | None:
-    return None if figure is None or other is None else (figure - other) * times
+    """So much more; None where what disturbed the two was more than that."""
+    return None if figure is None or other is None or figure < other else (figure - other) * times
 
 
 def _table(title: str, corner: str, rows: Mapping[str, Sequence[float | None]]) -> str:
