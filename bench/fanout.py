@@ -69,5 +69,5 @@ FANOUT = Scenario(
         *(_faster(HUBBUB_NATIVE, BUN_PUBLISH, case) for case in (_SINGLE, _FEW, _MANY)),
     ],
 )
-"""In a window of 1 every server pays one write per client, and that alone is nearly half of what Node takes: see the C
+"""In a window of 1 every server pays one write per client, and that alone is half of what Node takes: see the C
 program."""

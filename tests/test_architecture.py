@@ -13,12 +13,12 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hubbub"
 
 ROWS = (
     {"errors", "version"},
-    {"history", "presence", "leases", "limits", "metrics", "patterns"},
+    {"history", "presence", "leases", "limits", "exposition", "patterns"},
     {"messages"},
     {"envelope"},
     {"protocols"},
     {"brokers"},
-    {"spares"},
+    {"spares", "tasks"},
     {"auth", "background", "config", "telemetry", "deadlines", "eager", "lines", "outbox", "workers"},
     {"connection"},
     {"introduction"},
@@ -38,7 +38,7 @@ ROWS = (
     {"sockets"},
     {"servers"},
     {"reception"},
-    {"figures"},
+    {"metrics"},
     {"app"},
     {"hubbub"},
     {"testing", "console", "cli"},
@@ -51,7 +51,7 @@ STANDS_ON = {"socketio": "engineio", "sockjs": "native", "sse": "http", "polling
 """Which protocol may import another. A protocol's further files begin with its name: ``socketio_packets``."""
 
 PURE = re.compile(
-    r"(errors|history|presence|leases|gossip|limits|messages|metrics|envelope|shapes|outbox|patterns|protocols"
+    r"(errors|history|presence|leases|gossip|limits|messages|exposition|envelope|shapes|outbox|patterns|protocols"
     r"|servers\.(websocket|control|deflate|handshake|routes))\b"
 )
 IMPURE = {"asyncio", "socket", "ssl", "time", "threading", "random", "secrets", "logging"}

@@ -457,6 +457,8 @@ async def test_the_last_one_may_leave_while_a_topic_is_being_subscribed_to():
     broker.subscribed.set()
     await asyncio.wait_for(holding, 20)
     assert (await office.hub.head("room")).offset == 0
+    assert office.hub.topics == {}
+    await broker.close()
 
 
 async def test_that_a_topic_cannot_be_subscribed_to_is_nobodys_fault_when_nobody_waits_any_more():
@@ -477,8 +479,6 @@ async def test_that_a_topic_cannot_be_subscribed_to_is_nobodys_fault_when_nobody
     assert not office.hub.topics
     gc.collect()
     assert complaints == []
-    assert office.hub.topics == {}
-    await broker.close()
 
 
 async def test_who_resumes_in_a_new_epoch_hears_nothing_of_the_old_one(office):

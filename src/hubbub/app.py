@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hubbub import brokers, figures, protocols
+from hubbub import brokers, metrics, protocols
 from hubbub.attendance import Attendance
 from hubbub.auth import Origins
 from hubbub.background import Background
@@ -24,13 +24,13 @@ from hubbub.draining import drain
 from hubbub.eager import Eager
 from hubbub.envelope import addressed
 from hubbub.errors import Disconnect, Kicked, UsageError
+from hubbub.exposition import written
 from hubbub.gathering import Present
 from hubbub.history import Position
 from hubbub.hub import Hub
 from hubbub.introduction import Hook
 from hubbub.limits import Limits
 from hubbub.messages import canonical, encode
-from hubbub.metrics import written
 from hubbub.nodes import Nodes
 from hubbub.protocols.base import Protocol, Request, Session
 from hubbub.protocols.raw import Raw
@@ -223,11 +223,11 @@ class App:
     def metrics(self) -> str:
         """How this node is, in numbers, as Prometheus reads them: for a route of your own. From any thread; before the
         start there is little to say."""
-        told = list(figures.of_process())
+        told = list(metrics.of_process())
         if self._started:
             spoken = [protocol.name for protocol in self.routes.protocols]
             scheme = self.broker_url.partition("://")[0]
-            told += figures.of_node(self.reception, spoken, self.hub, self._lateness, scheme)
+            told += metrics.of_node(self.reception, spoken, self.hub, self._lateness, scheme)
         return written(told)
 
     # -- starting and stopping -------------------------------------------------------------------------------------

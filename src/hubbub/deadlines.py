@@ -22,6 +22,11 @@ WINDOW = 30.0
 """Seconds for which the worst is remembered, and up to twice that: the usual time between two questions is a half."""
 
 
+def _bucket(deadline: float) -> int:
+    """The bucket for this deadline: it is emptied when the clock has come to its number."""
+    return int(deadline / GRAIN) + 1
+
+
 class Timed(Protocol):
     """Something with a deadline on the loop's clock, or None for never."""
 
@@ -52,7 +57,7 @@ class Deadlines:
         if item.deadline is None:
             return
         # A bucket that is being emptied, or was, takes nothing more: it would be emptied for ever.
-        number = max(int(item.deadline / GRAIN), self._passed) + 1
+        number = max(_bucket(item.deadline), self._passed + 1)
         bucket = self._buckets.get(number)
         if bucket is not None:
             bucket.add(item)
@@ -116,4 +121,4 @@ class Lateness:
 
     def _aim(self, now: float) -> None:
         self.deadline: float | None = now + PULSE
-        self._due = (int((now + PULSE) / GRAIN) + 1) * GRAIN  # when its bucket is emptied
+        self._due = _bucket(now + PULSE) * GRAIN

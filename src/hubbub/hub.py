@@ -19,6 +19,7 @@ from hubbub.envelope import PLAIN, Envelope, seal, unseal
 from hubbub.errors import Missed
 from hubbub.history import NOWHERE, Keep, Page, Position
 from hubbub.messages import Frame, Publication, event_and_payload
+from hubbub.tasks import heed
 from hubbub.topics import Item, Joined, Topic, Write, pieces_of
 
 Part = tuple[int, tuple[Frame, ...], Topic | None, Item | None]
@@ -59,7 +60,7 @@ class Hub:
             topic = self.topics[name] = Topic(name, overflow)
             if self.broker.distributed:
                 topic.ready = self._loop.create_task(self.broker.subscribe(name))
-                topic.ready.add_done_callback(_heed)
+                topic.ready.add_done_callback(heed)
         topic.held[connection] = []
         if topic.ready is not None:
             await asyncio.shield(topic.ready)
@@ -350,9 +351,3 @@ class Hub:
 
 def _number(part: Part) -> int:
     return part[0]
-
-
-def _heed(task: asyncio.Task[None]) -> None:
-    """What it failed by is told to those who wait for it; asyncio complains if there is nobody any more."""
-    if not task.cancelled():
-        task.exception()

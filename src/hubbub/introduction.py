@@ -31,6 +31,7 @@ from hubbub.deadlines import Deadlines
 from hubbub.errors import Disconnect, Expired, Failed, HubbubError, Unavailable, UsageError
 from hubbub.messages import decode
 from hubbub.protocols.base import Request
+from hubbub.tasks import heed
 
 PATIENCE = 10.0
 """Seconds the hook may take."""
@@ -168,7 +169,7 @@ class _Introduction:
             given = decode(params)
             handshake = Handshake(self._handshake.request, given if isinstance(given, dict) else {})
             self._asking = asyncio.get_running_loop().create_task(self._make(handshake))
-            self._asking.add_done_callback(_hear)  # whoever waited may be gone
+            self._asking.add_done_callback(heed)  # whoever waited may be gone
         await asyncio.shield(self._asking)
 
     async def _make(self, handshake: Handshake) -> None:
@@ -218,8 +219,3 @@ class _Introduction:
             self._connection.end(end, end.code)
         elif not self._connection.ended:
             self._all.watch(self, PAUSE)
-
-
-def _hear(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled():
-        task.exception()

@@ -20,6 +20,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 DEADLINE = 30.0
 ERRORS = ("error", "warning")
+BROKEN = re.compile(r"net::ERR_|(status of|response code:) 503\b")
+"""What Chromium says of a line that breaks, and of a server that lets nobody in any more."""
 
 expect.set_options(timeout=DEADLINE * 1000)
 
@@ -121,7 +123,7 @@ class Visits:
         page.set_default_timeout(DEADLINE * 1000)
 
         def complain(text):
-            if not (breaks and ("net::ERR_" in text or "503" in text)) and not (known and known in text):
+            if not (breaks and BROKEN.search(text)) and not (known and known in text):
                 self.complaints.append(text)
 
         page.on("console", lambda message: message.type in ERRORS and complain(message.text))

@@ -17,7 +17,7 @@ import click
 
 from hubbub import __version__
 from hubbub.errors import HubbubError, UsageError
-from hubbub.figures import COMPILED
+from hubbub.metrics import COMPILED
 
 VERBS = ("run", "demo", "new", "publish", "listen")
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hubbub.errors import HubbubError, Invalid, ProtocolError, Unauthorized
-from hubbub.metrics import CONTENT_TYPE
+from hubbub.exposition import CONTENT_TYPE
 from hubbub.protocols.base import Request, Response
 from hubbub.servers import requests
 from hubbub.servers.carriers import Host

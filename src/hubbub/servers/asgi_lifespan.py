@@ -7,6 +7,7 @@ from typing import Any
 
 from hubbub.errors import UsageError
 from hubbub.servers.carriers import Host
+from hubbub.tasks import heed
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,7 +42,7 @@ class _FallbackLifespan:
 
     async def __aenter__(self) -> None:
         self._task = asyncio.ensure_future(self._app(self._scope, self._inbox.get, self._outbox.put))
-        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # what it had to say, it sent
+        self._task.add_done_callback(heed)  # what it had to say, it sent
         await self._ask("lifespan.startup")
 
     async def __aexit__(self, *_: object) -> None:

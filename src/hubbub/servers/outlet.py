@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
+from hubbub.messages import Frame, as_bytes
 from hubbub.servers.carriers import PENDING
 
 
@@ -75,6 +76,12 @@ class Outlet(asyncio.Protocol):
 
     def flowing(self) -> None:
         """``full`` has changed."""
+
+
+def as_chunk(frame: Frame) -> bytes:
+    """RFC 9112, section 7.1. One of nothing would be the last of all."""
+    data = as_bytes(frame)
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
 class Stream(Protocol):

@@ -13,7 +13,7 @@ from hubbub.errors import Conflict, HubbubError, TimedOut, TooBig, WrongMethod
 from hubbub.messages import Frame, as_bytes
 from hubbub.protocols.base import Request, Response
 from hubbub.servers.carriers import PENDING, Host, Poll, Post, Queue, admit, check_origin
-from hubbub.servers.outlet import Outlet, ResponseOutlet
+from hubbub.servers.outlet import Outlet, ResponseOutlet, as_chunk
 from hubbub.servers.routes import Door
 
 SLOWEST = 15.0
@@ -75,7 +75,8 @@ async def poll(host: Host, door: Door, incoming: Incoming) -> Response | None:
     carrier = Poll(loop)
     try:
         await _attach(connection, carrier, request)
-        if connection.ended:  # phoenix.js forgets what it was told last, if it hears of the end within a millisecond
+        # phoenix.js forgets the last words, if it hears within a millisecond that they were the last
+        if connection.ended and door.protocol.repeats_farewell:
             await asyncio.sleep(SETTLE)
         if not carrier.body.done():
             await _first_of(carrier.body, incoming)
@@ -116,17 +117,11 @@ async def _attach(connection: Connection, carrier: Poll | Queue, request: Reques
         connection.attach(carrier, loop.time(), request)
 
 
-def chunk(frame: Frame) -> bytes:
-    """RFC 9112, section 7.1. One of nothing would be the last of all."""
-    data = as_bytes(frame)
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-
-
 class _Stream(Queue):
     """A response that goes on. Its frames leave at once where the server lets them; else one task empties it, as fast
     as the server takes it."""
 
-    frame: Callable[[Frame], bytes] = staticmethod(chunk)
+    frame: Callable[[Frame], bytes] = staticmethod(as_chunk)
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, "stream")
@@ -142,7 +137,7 @@ class _Stream(Queue):
             super().write(frames)
             self._wake.set()
         elif frames:
-            self.wire(b"".join(map(chunk, frames)))
+            self.wire(b"".join(map(as_chunk, frames)))
 
     def close(self, frames: list[Frame], code: int, reason: str) -> None:
         super().close(frames, code, reason)
