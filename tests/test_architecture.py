@@ -13,8 +13,9 @@ PACKAGE = Path(__file__).parents[1] / "src" / "hubbub"
 
 ROWS = (
     {"errors", "version"},
-    {"history", "presence", "leases", "limits", "exposition", "patterns"},
+    {"history", "presence", "leases", "limits", "buckets", "exposition", "patterns"},
     {"messages"},
+    {"bodies"},
     {"envelope"},
     {"protocols"},
     {"brokers"},
@@ -51,7 +52,7 @@ STANDS_ON = {"socketio": "engineio", "sockjs": "native", "sse": "http", "polling
 """Which protocol may import another. A protocol's further files begin with its name: ``socketio_packets``."""
 
 PURE = re.compile(
-    r"(errors|history|presence|leases|gossip|limits|messages|exposition|envelope|shapes|outbox|patterns|protocols"
+    r"(errors|history|presence|leases|gossip|limits|buckets|messages|bodies|exposition|envelope|shapes|outbox|patterns|protocols"
     r"|servers\.(websocket|control|deflate|handshake|routes))\b"
 )
 IMPURE = {"asyncio", "socket", "ssl", "time", "threading", "random", "secrets", "logging"}

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.binding import Binder, encode_result
+from hubbub.bodies import encode, is_json, values
 from hubbub.errors import Invalid, UsageError
-from hubbub.messages import Form, Raw, encode, is_json, values
+from hubbub.messages import Form, Raw
 
 
 class Item(msgspec.Struct):

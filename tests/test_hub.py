@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubbub.bodies import encode
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
@@ -15,7 +16,6 @@ from hubbub.errors import BrokerError
 from hubbub.history import NOWHERE, Keep, Position
 from hubbub.hub import Hub
 from hubbub.limits import Limits
-from hubbub.messages import encode
 from hubbub.protocols.base import Dialect, Protocol, Request, Session
 
 ENCODED = []

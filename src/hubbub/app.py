@@ -17,6 +17,7 @@ from hubbub.attendance import Attendance
 from hubbub.auth import Origins
 from hubbub.background import Background
 from hubbub.blueprint import Blueprint
+from hubbub.bodies import encode
 from hubbub.channels.base import Channel
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines, Lateness
@@ -30,7 +31,7 @@ from hubbub.history import Position
 from hubbub.hub import Hub
 from hubbub.introduction import Hook
 from hubbub.limits import Limits
-from hubbub.messages import canonical, encode
+from hubbub.messages import canonical
 from hubbub.nodes import Nodes
 from hubbub.protocols.base import Protocol, Request, Session
 from hubbub.protocols.raw import Raw

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from hubbub.abroad import Abroad
+from hubbub.bodies import encode, is_json
 from hubbub.brokers.base import Done
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
@@ -22,7 +23,7 @@ from hubbub.gathering import Gathering, Present, Terms
 from hubbub.history import NOWHERE
 from hubbub.hub import Hub
 from hubbub.limits import Limits
-from hubbub.messages import Push, encode, is_json
+from hubbub.messages import Push
 from hubbub.nodes import Nodes
 from hubbub.presence import HANDOVER
 

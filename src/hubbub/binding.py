@@ -19,8 +19,9 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
+from hubbub.bodies import encode
 from hubbub.errors import Invalid, UsageError
-from hubbub.messages import Arguments, Form, Raw, encode
+from hubbub.messages import Arguments, Form, Raw
 from hubbub.shapes import FAULTS, Shape, explain, shape_of
 
 _MISSING: Final = inspect.Parameter.empty

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from hubbub.buckets import TokenBucket
 from hubbub.deadlines import Deadlines
 from hubbub.errors import Conflict, Disconnect, HubbubError, ProtocolError, TimedOut, TooMany, TooSlow
-from hubbub.limits import Limits, TokenBucket
+from hubbub.limits import Limits
 from hubbub.lines import Carrier
 from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Message, Reply, Send, Verbatim, as_bytes
 from hubbub.outbox import Outbox

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hubbub.bodies import encode
 from hubbub.envelope import Envelope, seal
 from hubbub.history import NOWHERE
-from hubbub.messages import encode
 from hubbub.presence import Changes, Roster, Row, written
 
 if TYPE_CHECKING:

@@ -13,12 +13,13 @@ only the topic.
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from hubbub.bodies import event_and_payload
 from hubbub.brokers.base import Broker
 from hubbub.connection import Connection
 from hubbub.envelope import PLAIN, Envelope, seal, unseal
 from hubbub.errors import Missed
 from hubbub.history import NOWHERE, Keep, Page, Position
-from hubbub.messages import Frame, Publication, event_and_payload
+from hubbub.messages import Frame, Publication
 from hubbub.tasks import heed
 from hubbub.topics import Item, Joined, Topic, Write, pieces_of
 

@@ -26,10 +26,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hubbub.bodies import decode
 from hubbub.connection import Connection
 from hubbub.deadlines import Deadlines
 from hubbub.errors import Disconnect, Expired, Failed, HubbubError, Unavailable, UsageError
-from hubbub.messages import decode
 from hubbub.protocols.base import Request
 from hubbub.tasks import heed
 

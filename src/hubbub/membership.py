@@ -16,6 +16,7 @@ import msgspec
 from hubbub.attendance import DONE, Attendance, Attendee
 from hubbub.binding import encode_result
 from hubbub.blueprint import Blueprint, Method
+from hubbub.bodies import decode, encode, event_and_payload
 from hubbub.brokers.base import Done
 from hubbub.channels.base import Past, Published
 from hubbub.connection import Connection
@@ -27,7 +28,7 @@ from hubbub.history import NOWHERE, Entry, Position
 from hubbub.hub import Hub
 from hubbub.introduction import Introductions
 from hubbub.limits import Limits
-from hubbub.messages import Answer, Join, Leave, Left, Message, Push, Reply, Send, decode, encode, event_and_payload
+from hubbub.messages import Answer, Join, Leave, Left, Message, Push, Reply, Send
 from hubbub.recovery import begin, missed, position_of, replay
 
 T = TypeVar("T")

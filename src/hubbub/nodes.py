@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
+from hubbub.bodies import decode, encode, values
 from hubbub.connection import Connection
 from hubbub.errors import Banned, BrokerError, Disconnect, Expired, Kicked, Shutdown, UsageError
 from hubbub.history import Position
 from hubbub.hub import Hub
-from hubbub.messages import decode, encode, values
 
 ALL = "#nodes"
 """The topic of all nodes. A client's topic has no '#' in its name."""

@@ -13,10 +13,10 @@ from unittest.mock import patch
 import msgspec
 
 from hubbub import App, Channel, Keep, Limits, on
+from hubbub.bodies import values
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.envelope import unseal
 from hubbub.errors import Forbidden
-from hubbub.messages import values
 from hubbub.protocols.base import Request
 from hubbub.protocols.native import Native
 

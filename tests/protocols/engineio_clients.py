@@ -1,7 +1,8 @@
 """Engine.IO clients, in the states in which tests begin."""
 
+from hubbub.bodies import encode
 from hubbub.limits import Limits
-from hubbub.messages import Publication, encode
+from hubbub.messages import Publication
 from hubbub.protocols.base import Request
 from hubbub.protocols.engineio import EngineIO
 from hubbub.testing.conversations import Conversation

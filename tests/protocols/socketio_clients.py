@@ -2,9 +2,10 @@
 
 import msgspec
 
+from hubbub.bodies import encode
 from hubbub.errors import NotFound
 from hubbub.limits import Limits
-from hubbub.messages import Join, Push, Raw, Reply, Send, encode
+from hubbub.messages import Join, Push, Raw, Reply, Send
 from hubbub.protocols.base import Request
 from hubbub.protocols.socketio import SocketIO
 from hubbub.testing.conversations import Conversation

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubbub.bodies import encode
 from hubbub.errors import (
     Conflict,
     Forbidden,
@@ -18,7 +19,7 @@ from hubbub.errors import (
     TooBig,
 )
 from hubbub.limits import Limits
-from hubbub.messages import Join, Publication, Reply, encode
+from hubbub.messages import Join, Publication, Reply
 from hubbub.protocols.base import Request
 from hubbub.protocols.engineio import EngineIO, routes_at
 from hubbub.testing.conversations import Conversation, check_protocol

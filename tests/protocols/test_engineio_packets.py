@@ -4,9 +4,10 @@ from itertools import chain
 
 import pytest
 
+from hubbub.bodies import encode
 from hubbub.errors import ProtocolError
 from hubbub.limits import Limits
-from hubbub.messages import Push, Send, encode
+from hubbub.messages import Push, Send
 from tests.protocols.engineio_clients import (
     TOPIC,
     body,

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from hubbub.bodies import encode
 from hubbub.errors import BrokerError, Disconnect, Forbidden, Invalid, NotFound, Refused, TooMany, Unauthorized
 from hubbub.history import Position
 from hubbub.limits import Limits
-from hubbub.messages import Join, Leave, Publication, Reply, Send, encode
+from hubbub.messages import Join, Leave, Publication, Reply, Send
 from hubbub.protocols import http
 from hubbub.protocols.base import Request
 from hubbub.servers.asgi import read_query

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubbub.bodies import encode
 from hubbub.errors import BrokerError, Forbidden, Invalid, Kicked, NotFound, ProtocolError, Shutdown
 from hubbub.history import Position
 from hubbub.limits import Limits
-from hubbub.messages import Answer, Bye, Join, Leave, Left, Publication, Push, Raw, Reply, Send, encode
+from hubbub.messages import Answer, Bye, Join, Leave, Left, Publication, Push, Raw, Reply, Send
 from hubbub.protocols.base import Request
 from hubbub.protocols.native import JSON, MSGPACK, Native
 from hubbub.testing.conversations import Conversation, check_protocol

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from hubbub.bodies import encode
 from hubbub.errors import (
     Banned,
     BrokerError,
@@ -19,7 +20,7 @@ from hubbub.errors import (
 )
 from hubbub.history import Position
 from hubbub.limits import Limits
-from hubbub.messages import Answer, Join, Leave, Left, Publication, Push, Reply, Send, encode
+from hubbub.messages import Answer, Join, Leave, Left, Publication, Push, Reply, Send
 from hubbub.protocols.base import Request
 from hubbub.protocols.phoenix import Phoenix
 from hubbub.testing.conversations import check_protocol

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from hubbub.bodies import encode
 from hubbub.errors import (
     Conflict,
     Expired,
@@ -18,7 +19,7 @@ from hubbub.errors import (
     TooBig,
 )
 from hubbub.limits import Limits
-from hubbub.messages import Publication, Push, Reply, encode
+from hubbub.messages import Publication, Push, Reply
 from hubbub.protocols.base import Request
 from hubbub.protocols.phoenix import Phoenix
 from hubbub.testing.conversations import check_protocol

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubbub.bodies import decode, encode
 from hubbub.errors import ProtocolError
 from hubbub.history import Position
-from hubbub.messages import Publication, Raw, decode, encode
+from hubbub.messages import Publication, Raw
 from hubbub.protocols.phoenix_serializer import ArraySerializer, ObjectSerializer, Said, arguments, payload
 
 V1 = ObjectSerializer("one")

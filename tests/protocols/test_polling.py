@@ -5,10 +5,11 @@ import json
 
 import pytest
 
+from hubbub.bodies import encode
 from hubbub.errors import Forbidden, Kicked, NotFound, ProtocolError, Shutdown
 from hubbub.history import Position
 from hubbub.limits import Limits
-from hubbub.messages import Join, Left, Publication, Push, Reply, Send, encode
+from hubbub.messages import Join, Left, Publication, Push, Reply, Send
 from hubbub.protocols.base import Request
 from hubbub.protocols.http import NotAcceptable
 from hubbub.protocols.polling import Polling

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubbub.bodies import encode
 from hubbub.errors import (
     Invalid,
     ProtocolError,
 )
-from hubbub.messages import Answer, Join, Leave, Publication, Push, Reply, Send, encode
+from hubbub.messages import Answer, Join, Leave, Publication, Push, Reply, Send
 from hubbub.testing.conversations import check_protocol
 from tests.protocols.socketio_clients import (
     ACK,

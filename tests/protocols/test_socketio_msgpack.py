@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
+from hubbub.bodies import encode
 from hubbub.errors import Forbidden, Kicked, ProtocolError
-from hubbub.messages import Answer, Join, Leave, Left, Publication, Push, Raw, Reply, Send, encode
+from hubbub.messages import Answer, Join, Leave, Left, Publication, Push, Raw, Reply, Send
 from hubbub.protocols.socketio import PACKED, TEXT
 from tests.protocols.socketio_clients import (
     ACK,

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubbub.bodies import encode
 from hubbub.errors import ProtocolError
 from hubbub.limits import Limits
-from hubbub.messages import Reply, encode
+from hubbub.messages import Reply
 from hubbub.protocols.socketio import TEXT
 from hubbub.protocols.socketio_packets import DEPTH, RESERVED, fill, lift
 from tests.protocols.socketio_clients import connected, opened, said

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubbub.bodies import encode
 from hubbub.errors import Conflict, Forbidden, Invalid, Kicked, NotFound, ProtocolError, Shutdown, TooBig, WrongMethod
 from hubbub.limits import Limits
-from hubbub.messages import Bye, Join, Publication, Push, Raw, Reply, Send, encode
+from hubbub.messages import Bye, Join, Publication, Push, Raw, Reply, Send
 from hubbub.protocols.native import Native
 from hubbub.protocols.sockjs import SockJSSession, at
 from hubbub.protocols.sockjs_pages import SockJS

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubbub.bodies import encode
 from hubbub.errors import Banned, Conflict, Forbidden, Invalid, Kicked, NotFound, ProtocolError, Shutdown
 from hubbub.history import Position
 from hubbub.limits import Limits
-from hubbub.messages import Bye, Join, Left, Publication, Push, Reply, Send, encode
+from hubbub.messages import Bye, Join, Left, Publication, Push, Reply, Send
 from hubbub.protocols.base import Request
 from hubbub.protocols.sse import HEARTBEAT, SSE, block
 from hubbub.servers.asgi import read_query

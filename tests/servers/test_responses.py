@@ -14,8 +14,8 @@ import pytest
 import trustme
 
 from hubbub import App, Channel, Kicked, Limits, on
+from hubbub.bodies import encode
 from hubbub.envelope import addressed
-from hubbub.messages import encode
 from tests.conftest import LANES, running
 from tests.protocols.event_streams import Reader
 

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from hubbub.bodies import decode, event_and_payload
 from hubbub.errors import ProtocolError
-from hubbub.messages import Frame, decode, event_and_payload
+from hubbub.messages import Frame
 
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0123456"
 SEPARATOR = "\x1e"

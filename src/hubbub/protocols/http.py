@@ -16,20 +16,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from hubbub.bodies import event_and_payload, parts
 from hubbub.errors import Disconnect, HubbubError, Invalid, NotFound, Refused
 from hubbub.history import Position
 from hubbub.limits import Limits
-from hubbub.messages import (
-    Form,
-    Join,
-    Leave,
-    Publication,
-    Raw,
-    Reply,
-    canonical,
-    event_and_payload,
-    parts,
-)
+from hubbub.messages import Form, Join, Leave, Publication, Raw, Reply, canonical
 from hubbub.protocols.base import Dialect, Request, Response
 
 EVENT_STREAM = "text/event-stream"

@@ -21,24 +21,10 @@ from typing import Any, ClassVar, Final, NoReturn
 import msgspec
 from msgspec import UNSET
 
+from hubbub.bodies import is_json, parts
 from hubbub.errors import HubbubError, ProtocolError
 from hubbub.history import Position
-from hubbub.messages import (
-    Answer,
-    Bye,
-    Command,
-    Frame,
-    Join,
-    Leave,
-    Left,
-    Message,
-    Publication,
-    Raw,
-    Reply,
-    Send,
-    is_json,
-    parts,
-)
+from hubbub.messages import Answer, Bye, Command, Frame, Join, Leave, Left, Message, Publication, Raw, Reply, Send
 from hubbub.protocols.base import Dialect, Line, Protocol, Request, Route, Session
 from hubbub.protocols.native_asked import Asked, AskedInJson
 

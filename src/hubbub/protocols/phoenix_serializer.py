@@ -24,8 +24,9 @@ from typing import Annotated, Any, Final, NoReturn
 
 import msgspec
 
+from hubbub.bodies import decode, parts
 from hubbub.errors import ProtocolError
-from hubbub.messages import Frame, Publication, Raw, decode, parts
+from hubbub.messages import Frame, Publication, Raw
 from hubbub.protocols.base import Dialect
 
 PUSH: Final = 0

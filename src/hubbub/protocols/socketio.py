@@ -22,9 +22,10 @@ from typing import Any, Final
 
 import msgspec
 
+from hubbub.bodies import decode
 from hubbub.errors import Disconnect, HubbubError, NotFound, ProtocolError
 from hubbub.history import Position
-from hubbub.messages import Answer, Command, Frame, Join, Leave, Left, Message, Push, Raw, Reply, Send, decode
+from hubbub.messages import Answer, Command, Frame, Join, Leave, Left, Message, Push, Raw, Reply, Send
 from hubbub.protocols.base import Line, Request, Session
 from hubbub.protocols.engineio import EngineIO, routes_at
 from hubbub.protocols.socketio_msgpack import PackedPackets

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from hubbub.bodies import is_json, values
 from hubbub.errors import ProtocolError
-from hubbub.messages import Frame, Publication, Raw, is_json, values
+from hubbub.messages import Frame, Publication, Raw
 from hubbub.protocols.base import Dialect
 from hubbub.protocols.socketio_packets import (
     ACK,

@@ -18,9 +18,10 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from hubbub.bodies import encode, is_json, values
 from hubbub.errors import ProtocolError
 from hubbub.history import Position
-from hubbub.messages import Frame, Publication, Raw, Send, encode, is_json, values
+from hubbub.messages import Frame, Publication, Raw, Send
 from hubbub.protocols.base import Dialect
 
 CONNECT: Final = 0

@@ -18,9 +18,10 @@ from zlib import crc32
 
 import msgspec
 
+from hubbub.bodies import event_and_payload
 from hubbub.errors import Conflict, Disconnect, HubbubError, ProtocolError
 from hubbub.history import Position
-from hubbub.messages import Bye, Command, Frame, Join, Left, Message, Publication, Reply, event_and_payload
+from hubbub.messages import Bye, Command, Frame, Join, Left, Message, Publication, Reply
 from hubbub.protocols import http
 from hubbub.protocols.base import Dialect, Line, Protocol, Request, Response, Route, Session
 

@@ -9,6 +9,7 @@ where ``start`` gives a conversation that has just begun, and the samples are wh
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, get_args
 
+from hubbub.bodies import encode
 from hubbub.errors import (
     Banned,
     Conflict,
@@ -28,7 +29,7 @@ from hubbub.errors import (
     Unauthorized,
 )
 from hubbub.limits import Limits
-from hubbub.messages import Bye, Command, Frame, Message, Publication, encode
+from hubbub.messages import Bye, Command, Frame, Message, Publication
 from hubbub.protocols.base import Line, Protocol, Request, Response, Session
 
 ERRORS: tuple[HubbubError, ...] = (
