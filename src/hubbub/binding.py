@@ -26,7 +26,7 @@ from hubbub.shapes import FAULTS, Shape, explain, shape_of
 
 _MISSING: Final = inspect.Parameter.empty
 _object: Final = msgspec.json.Decoder(dict[str, Raw])
-_json: Final = msgspec.json.Encoder()
+_encode_json: Final = msgspec.json.Encoder().encode
 
 
 class Parameter:
@@ -82,7 +82,7 @@ class Binder:
                 return self._bind(arguments)
             if type(value) is self._named_type:
                 return msgspec.structs.astuple(value)
-            return (value, *self._tail)
+            return (value, *self._tail) if self._tail else (value,)
         return self._bind(arguments)
 
     def bind_named(self, variables: Mapping[str, str], params: Any) -> tuple[Any, ...]:
@@ -213,7 +213,7 @@ def encode_result(value: object) -> bytes:
     if value is None:
         return b"[]"
     if type(value) is str:  # what most handlers return has no bytes inside to be looked for
-        return _json.encode((value,))
+        return _encode_json((value,))
     return encode(value if type(value) is tuple else (value,))
 
 

@@ -10,12 +10,12 @@ the same task, and a new spare takes its place.
 """
 
 import asyncio
-from asyncio.tasks import _enter_task, _leave_task
+import contextvars
 from collections.abc import Coroutine
-from contextvars import copy_context
-from typing import Any
+from typing import Any, Final
 
-from hubbub.spares import IDLE, Spare
+from hubbub.drivers import IDLE
+from hubbub.spares import Spare
 
 try:
     from _asyncio import current_task  # type: ignore[attr-defined]
@@ -23,6 +23,13 @@ except ImportError:  # Python 3.11 has it only in Python, where this is all it d
     from asyncio.tasks import _current_tasks  # type: ignore[attr-defined]
 
     current_task = _current_tasks.get
+
+# Looked up here, once: in a compiled module every other name is looked up each time.
+_IDLE: Final = IDLE
+_current_task: Final = current_task
+_enter_task: Final = asyncio.tasks._enter_task
+_leave_task: Final = asyncio.tasks._leave_task
+_copy_context: Final = contextvars.copy_context
 
 
 class Eager:
@@ -46,11 +53,11 @@ class Eager:
         spare = spares.pop() if spares else Spare(loop)
         if spare.task.cancelling():  # the one before cancelled itself
             spare = Spare(loop)
-        outer = current_task(loop)
+        outer = _current_task(loop)
         if outer is not None:
             _leave_task(loop, outer)
         _enter_task(loop, spare.task)
-        context = copy_context()
+        context = _copy_context()
         try:
             waiting = context.run(spare.step, coroutine)
         except BaseException:
@@ -60,7 +67,7 @@ class Eager:
             _leave_task(loop, spare.task)
             if outer is not None:
                 _enter_task(loop, outer)
-        if waiting is IDLE:
+        if waiting is _IDLE:
             if spares:
                 spares.pop().task.cancel()
             spares.append(spare)

@@ -68,8 +68,8 @@ class Membership:
     """One client in one topic."""
 
     __slots__ = (
-        "_attendee", "_backlog", "_cursor", "_early", "_id", "_joined", "_params", "_running", "_task", "blueprint",
-        "channel", "connection", "house", "left", "resumed", "rooms", "topic",
+        "_attendee", "_backlog", "_cursor", "_early", "_id", "_joined", "_params", "_running", "blueprint", "channel",
+        "connection", "house", "left", "resumed", "rooms", "task", "topic",
     )  # fmt: skip
 
     def __init__(self, house: House, blueprint: Blueprint, connection: Connection, topic: str) -> None:
@@ -86,7 +86,8 @@ class Membership:
         channel.__init__()  # type: ignore[misc]
         self._backlog: deque[Send | Leaving] | None = None
         self._running = False
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
+        """What runs its commands, while one of them waits."""
         self._joined = False
         self._early: list[Message] | None = []
         self._cursor = NOWHERE
@@ -95,11 +96,6 @@ class Membership:
         self._id: str | None = None
         """The id of the command that runs, until something was published by it."""
         self.resumed = False
-
-    @property
-    def task(self) -> "asyncio.Task[None] | None":
-        """What runs its commands, while one of them waits."""
-        return self._task
 
     @property
     def params(self) -> dict[str, Any]:
@@ -135,13 +131,13 @@ class Membership:
             self._begin(self._depart(leaving))
             return
         self._line_up(leaving)
-        if self._task is not None and command is None:
+        if self.task is not None and command is None:
             loop = asyncio.get_running_loop()
-            loop.call_later(self.house.limits.patience, self._task.cancel)
+            loop.call_later(self.house.limits.patience, self.task.cancel)
 
     def _begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._running = True
-        self._task = self.house.eager.start(self._work(coroutine))
+        self.task = self.house.eager.start(self._work(coroutine))
 
     def _line_up(self, command: Send | Leaving) -> None:
         if self._backlog is None:
@@ -154,7 +150,7 @@ class Membership:
             command = self._backlog.popleft()
             await (self._handle(command) if type(command) is Send else self._depart(command))  # type: ignore[arg-type]
         self._running = False
-        self._task = self._backlog = None
+        self.task = self._backlog = None
 
     async def _join(self, command: Join, variables: Mapping[str, str]) -> None:
         hub, blueprint = self.house.hub, self.blueprint
@@ -226,12 +222,14 @@ class Membership:
             arguments = method.binder.bind(command.arguments)
             if method.threaded:
                 result = await self.house.in_thread(method.function, self.channel, *arguments)
-            else:  # as ``_call`` does it, with one coroutine less for each message
+            elif len(arguments) == 1:  # as ``_call`` does it, with one coroutine less for each message
+                result = await method.function(self.channel, arguments[0])
+            else:
                 result = await method.function(self.channel, *arguments)
             if command.ref is not None:
-                self.tell(Reply(command, b"[]" if result is None else encode_result(result)))
+                self.connection.returned(command, b"[]" if result is None else encode_result(result))
         except BaseException as error:
-            self.tell(Reply(command, error=self._judge(error, command.event)))
+            self.connection.tell(Reply(command, error=self._judge(error, command.event)))
             if isinstance(error, Disconnect):
                 self.connection.end(error, error.code)
 

@@ -249,6 +249,8 @@ SEND = Send("room", "say", (), 7)
         (({"a": 1},), {"payload": {"a": 1}}),
         (([1, 2],), {"payload": [1, 2]}),
         ((1, 2), {"payload": [1, 2]}),
+        (("a,b",), {"payload": "a,b"}),
+        (("],[",), {"payload": "],["}),
     ],
 )
 def test_a_reply_holds_what_the_handler_returned(values, payload):
@@ -258,6 +260,9 @@ def test_a_reply_holds_what_the_handler_returned(values, payload):
 @pytest.mark.parametrize("ref", [0, "", False, 1.5, 'a"b'])
 def test_any_scalar_is_a_ref(ref):
     assert told(Reply(Send("room", "say", (), ref))) == [{"reply": ref, "ok": True}]
+    assert told(Reply(Send("room", "say", (), ref), encode([{"a": 1, "b": 2}]))) == [
+        {"reply": ref, "ok": True, "payload": {"a": 1, "b": 2}}
+    ]
 
 
 def test_replies_to_joins_and_leaves_name_the_topic():

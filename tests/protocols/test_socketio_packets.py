@@ -1,5 +1,7 @@
 """Socket.IO 5: packets as text, their attachments, and what attackers make of them."""
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hubbub.errors import ProtocolError
 from hubbub.limits import Limits
 from hubbub.messages import Reply
 from hubbub.protocols.socketio import TEXT
-from hubbub.protocols.socketio_packets import DEPTH, RESERVED, fill, lift
+from hubbub.protocols.socketio_packets import DEPTH, EVENT, NAMESPACE, RESERVED, fill, lift, simple_event
 from tests.protocols.socketio_clients import connected, opened, said
 
 # -- invalid packets --------------------------------------------------------------------------------------------------
@@ -43,6 +45,17 @@ def test_reserved_event_names_close_the_connection(name):
     for text in (f'42["{name}"]', f'427["{name}",1]', f'451-["{name}"]', rf'42["\u00{ord(name[0]):x}{name[1:]}"]'):
         with pytest.raises(ProtocolError):
             connected().say(text)
+
+
+@given(st.sampled_from(["42", "42/a,", "42/a[,", "42/a?b,", "42/a,b,", "42#"]), st.text('0123456789,/[ \u0663"'))
+def test_what_most_messages_are_is_read_as_all_are(head, rest):
+    for text in (head + rest, f'{head}{rest}["x",1]'):
+        namespace, commands = simple_event(text)
+        if re.fullmatch(NAMESPACE, namespace) and "?" not in namespace:  # or else nobody can have joined it
+            (command,) = commands
+            packet = TEXT.read(text[1:])
+            assert (packet.type, packet.namespace, packet.id) == (EVENT, namespace, command.ref)
+            assert packet.data == [command.event, *command.arguments]
 
 
 @pytest.mark.parametrize("text", ['42/other,["x"]', "43/other,1[]", "41/other,", '451-/other,["x"]', "44/other,{}"])

@@ -222,6 +222,10 @@ class Protocol:
         """What the client is told."""
         raise NotImplementedError
 
+    def returned(self, to: Send, body: bytes) -> tuple[Frame, ...]:
+        """What the client is told whose ``Send`` was handled, as of ``Reply(to, body)``. It owes nothing more."""
+        return self.send(Reply(to, body))
+
     def carry(self, data: Frame) -> tuple[Frame, ...]:
         """What a raw socket sends, text or bytes: for protocols that serve one."""
         return (data,)

@@ -71,6 +71,12 @@ class Wire:
         _add_payload(told, payload)
         return told
 
+    def returned(self, ref: Any, body: bytes) -> Frame:
+        """The reply to a ``Send`` that was handled."""
+        told: dict[str, Any] = {"reply": ref, "ok": True}
+        _add_payload(told, self.pieces(body))
+        return self.write(told)
+
     def publication(self, publication: Publication) -> tuple[Frame, ...]:
         try:
             message = self.event(publication.topic, publication.body)
@@ -108,6 +114,17 @@ class JsonWire(Wire):
 
     def pieces(self, body: bytes) -> list[Any]:
         return self._decode_body(body) if is_json(body) else parts(body)
+
+    def returned(self, ref: Any, body: bytes) -> Frame:
+        """Most of what clients are told, put together from what is encoded already."""
+        if not is_json(body):
+            return super().returned(ref, body)
+        number = str(ref) if type(ref) is int else self._encode(ref).decode()
+        if body == b"[]":
+            return f'{{"reply":{number},"ok":true}}'
+        several = body.find(b",") > 0 and len(self._decode_body(body)) > 1
+        payload = body if several else body[1:-1]
+        return f'{{"reply":{number},"ok":true,"payload":{payload.decode()}}}'
 
 
 class MsgpackWire(Wire):
@@ -202,6 +219,7 @@ def _position(text: str | None) -> Position | None:
 
 # -- the conversation -------------------------------------------------------------------------------------------------
 
+_UNSET: Final = UNSET
 _JSON: Final = JsonWire()
 _MSGPACK: Final = MsgpackWire()
 
@@ -256,13 +274,14 @@ class Native(Protocol):
 
     def receive(self, data: Frame, line: Line, now: float) -> Sequence[Command]:
         asked = self._wire.read(data)
-        if asked.send is not None:
-            if asked.event is None:
+        topic = asked.send
+        if topic is not None:
+            event, payload, id = asked.event, asked.payload, asked.id
+            if event is None:
                 raise ProtocolError("send: event is missing")
-            arguments = () if asked.payload is UNSET else (asked.payload,)
-            if asked.id is not None and len(asked.id) > self._limits.topic_length:
+            if id is not None and len(id) > self._limits.topic_length:
                 raise ProtocolError(f"send: id has more than {self._limits.topic_length} characters")
-            return (Send(asked.send, asked.event, arguments, asked.ref, asked.id),)
+            return (Send(topic, event, () if payload is _UNSET else (payload,), asked.ref, id),)
         if asked.join is not None:
             params = None if asked.params is UNSET else asked.params
             return (Join(asked.join, params, asked.ref, _position(asked.after)),)
@@ -293,18 +312,21 @@ class Native(Protocol):
         to = reply.to
         if reply.error is not None:
             return (self._wire.write(_refusal(to, reply.error)),)
+        if type(to) is Send:
+            return self.returned(to, reply.body)
         if to.ref is None:
             return ()
-        told: dict[str, Any] = {"reply": to.ref, "ok": True}
-        if type(to) is not Send:
-            told["topic"] = to.topic
+        told: dict[str, Any] = {"reply": to.ref, "ok": True, "topic": to.topic}
         if reply.position is not None:
             told["position"] = str(reply.position)
         if reply.recovered is not None:
             told["recovered"] = reply.recovered
-        if reply.body != b"[]":
-            _add_payload(told, self._wire.pieces(reply.body))
+        _add_payload(told, self._wire.pieces(reply.body))
         return (self._wire.write(told),)
+
+    def returned(self, to: Send, body: bytes) -> tuple[Frame, ...]:
+        ref = to.ref
+        return () if ref is None else (self._wire.returned(ref, body),)
 
     def close(self, error: HubbubError, line: Line) -> tuple[list[Frame], int]:
         return [self._wire.write({"bye": _told(error)})], getattr(error, "close_code", 1011)

@@ -161,8 +161,6 @@ class SocketIO(EngineIO):
     # -- what the client is told -------------------------------------------------------------------------------------
 
     def send(self, message: Message) -> tuple[Frame, ...]:
-        if type(message) is Reply and type(message.to) is Send:
-            return self._acknowledge(message, message.to)
         if isinstance(message, Push):
             body = noting(message.body, message.cursor, logged=False)
             return self._packets.event(namespace_of(message.topic), body, message.ref)
@@ -170,18 +168,18 @@ class SocketIO(EngineIO):
             namespace = namespace_of(message.topic)
             self._places[namespace] = LEFT
             return self._packets.notice(DISCONNECT, namespace)
-        if isinstance(message.to, Join):
-            return self._welcome(message, namespace_of(message.to.topic))
-        return ()  # "No response is expected" to a DISCONNECT
+        to, error = message.to, message.error
+        if isinstance(to, Join):
+            return self._welcome(message, namespace_of(to.topic))
+        if isinstance(to, Leave):
+            return ()  # "No response is expected" to a DISCONNECT
+        if error is None:
+            return self.returned(to, message.body)
+        return self.returned(to, msgspec.json.encode([{"error": {"code": error.code, "reason": error.reason}}]))
 
-    def _acknowledge(self, reply: Reply, to: Send) -> tuple[Frame, ...]:
-        if to.ref is None:
-            return ()
-        body = reply.body
-        if reply.error is not None:
-            error = {"code": reply.error.code, "reason": reply.error.reason}
-            body = msgspec.json.encode([{"error": error}])
-        return self._packets.ack(namespace_of(to.topic), body, to.ref)
+    def returned(self, to: Send, body: bytes) -> tuple[Frame, ...]:
+        ref = to.ref
+        return () if ref is None else self._packets.ack(namespace_of(to.topic), body, ref)
 
     def _welcome(self, reply: Reply, namespace: str) -> tuple[Frame, ...]:
         error = reply.error

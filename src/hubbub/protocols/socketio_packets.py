@@ -113,15 +113,12 @@ follows a ``#`` is the name of a room, which is not the client's to choose."""
 _HEAD: Final = re.compile(rf"([0-6])(?:([1-9][0-9]{{0,2}})-)?(?:{NAMESPACE}(?:,|\Z))?([0-9]{{1,16}})?")
 """Everything before the payload. Sixteen digits hold every integer that JavaScript counts exactly."""
 
-_EVENT: Final = re.compile(rf"42(?:{NAMESPACE},)?([0-9]{{1,16}})?(?=\[)")
-"""The same of an event without attachments, with Engine.IO's ``4`` still before it."""
-
 _array: Final = msgspec.json.Decoder(list[Raw])
 _value: Final = msgspec.json.Decoder(Raw)
 _name: Final = msgspec.json.Decoder(str)
 _json: Final = msgspec.json.Encoder(enc_hook=lambda value: None)
 
-_simple: Final = msgspec.json.Decoder(tuple[str, Raw])
+_decode_simple: Final = msgspec.json.Decoder(tuple[str, Raw]).decode
 """An event with one argument, as most are: understood in one call, not in three."""
 
 
@@ -129,20 +126,24 @@ _OTHER: tuple[str, tuple[Send, ...]] = ("", ())
 
 
 def simple_event(text: str) -> tuple[str, tuple[Send, ...]]:
-    """What most messages are: an event with one argument. Gives its namespace, and it as commands. What is anything
-    else, or wrong, is for no namespace here, and for ``TextPackets.read`` to understand."""
-    head = _EVENT.match(text)
-    if head is None:
+    """What most messages are: an event with one argument, still with Engine.IO's ``4`` before it. Gives what stands in
+    the namespace's place, which may be none, and the event as commands. What is anything else, or wrong, is for no
+    namespace here, and for ``TextPackets.read`` to understand."""
+    start = text.find("[")
+    head = text[2:start]
+    namespace = "/"
+    if head.startswith("/"):
+        namespace, _, head = head.rpartition(",")
+    numbered = head.isdigit() and head.isascii() and len(head) <= 16
+    if not text.startswith("42") or (head and not numbered):
         return _OTHER
     try:
-        name, argument = _simple.decode(text[head.end() :])
+        name, argument = _decode_simple(text[start:])
     except (ValueError, RecursionError):
         return _OTHER
     if name in RESERVED:
         return _OTHER
-    namespace, id = head.groups("/")
-    ref = None if id == "/" else int(id)
-    return namespace, (Send(topic_of(namespace), name, (argument,), ref),)
+    return namespace, (Send(topic_of(namespace), name, (argument,), int(head) if numbered else None),)
 
 
 class TextPackets:

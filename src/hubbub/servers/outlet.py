@@ -7,10 +7,12 @@ the client is slow. A connection that is a WebSocket is an outlet (``lane``); a 
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from hubbub.messages import Frame, as_bytes
 from hubbub.servers.carriers import PENDING
+
+_write: Final = os.write
 
 
 class Outlet(asyncio.Protocol):
@@ -51,7 +53,7 @@ class Outlet(asyncio.Protocol):
         not take goes by the transport, and all that follows, until its buffer is empty: so all is in order."""
         if not self._waiting:
             try:
-                taken = os.write(self._descriptor, data)
+                taken = _write(self._descriptor, data)
             except OSError:
                 taken = 0  # no room, or nobody there: the transport finds out for itself
             if taken == len(data):

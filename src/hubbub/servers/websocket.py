@@ -13,6 +13,7 @@ Rules:
 """
 
 from codecs import utf_8_decode
+from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
@@ -25,18 +26,24 @@ from hubbub.errors import ProtocolError
 from hubbub.servers.control import NO_CODE, Close, Ping, Pong, read_close
 from hubbub.servers.deflate import Inflater, compress
 
-CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+CONTINUATION: Final = 0
+TEXT: Final = 1
+BINARY: Final = 2
+CLOSE: Final = 8
+PING: Final = 9
+PONG: Final = 10
 """Opcodes (section 5.2)."""
 
-FIN, COMPRESSED, RESERVED, MASKED = 0x80, 0x40, 0x70, 0x80
+FIN: Final = 0x80
+COMPRESSED: Final = 0x40
+RESERVED: Final = 0x70
+MASKED: Final = 0x80
 """Bits of a frame's first two bytes. RSV1 marks the first frame of a compressed message (RFC 7692, section 6)."""
 
-FINAL_TEXT, FINAL_BINARY = FIN | TEXT, FIN | BINARY
+FINAL_TEXT: Final = FIN | TEXT
+FINAL_BINARY: Final = FIN | BINARY
 
-MASKED_16 = MASKED | 126
-"""The second byte of a masked frame whose length is in the two bytes that follow."""
-
-SLICE = 1_024
+SLICE: Final = 1_024
 """Bytes to feed at once to a reader that inflates: what they come out as is at most a thousand times as much (zlib's
 own figure), and the reader of it can say in between that it has enough."""
 
@@ -44,7 +51,7 @@ own figure), and the reader of it can say in between that it has enough."""
 Event = str | bytes | Ping | Pong | Close | ProtocolError
 
 
-_first_four: Final = Struct("!BBH").unpack_from
+_unmask: Final[Callable[[bytes, bytes], bytes]] = apply_mask
 
 # -- reading --------------------------------------------------------------------------------------------------------
 
@@ -73,25 +80,24 @@ class FrameReader:
         start, end = 0, len(data)
         while start < end:
             if self._partial is None and end - start > 5:
-                first, second, length = _first_four(data, start)
-                if second == MASKED_16:
+                first, length = data[start], data[start + 1] - MASKED
+                body = start + 6
+                plain = 0 <= length < 126
+                if length == 126:
+                    length = data[start + 2] << 8 | data[start + 3]
                     body = start + 8
                     plain = length >= 126
-                else:
-                    body = start + 6
-                    length = second - MASKED
-                    plain = 0 <= length < 126
                 stop = body + length
                 if plain and stop <= end and length <= self._max_message:
                     if first == FINAL_TEXT:
                         try:
-                            events.append(apply_mask(data[body:stop], data[body - 4 : body]).decode())
+                            events.append(_unmask(data[body:stop], data[body - 4 : body]).decode())
                             start = stop
                             continue
                         except UnicodeDecodeError:
                             pass  # said below
                     elif first == FINAL_BINARY:
-                        events.append(apply_mask(data[body:stop], data[body - 4 : body]))
+                        events.append(_unmask(data[body:stop], data[body - 4 : body]))
                         start = stop
                         continue
             start = self._step(data, start, events)
@@ -160,7 +166,7 @@ class _Partial:
             if not self.mask:
                 return start
         stop = min(start + self.left, len(data))
-        piece = apply_mask(data[start:stop], self.mask)
+        piece = _unmask(data[start:stop], self.mask)
         self.left -= len(piece)
         if self.opcode >= CLOSE:
             self.control += piece
