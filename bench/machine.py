@@ -31,7 +31,8 @@ def describe() -> dict[str, str]:
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory()} GiB, {platform.system()} {platform.release()}",
         "pinned": "no, there is one core" if SERVER_CORE == LOAD_CORE else cores,
         "load average before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
-        "ours": f"Python {platform.python_version()}, {_join((name, metadata.version(name)) for name in OURS)}",
+        "Python": f"{platform.python_version()}, built {platform.python_build()[1]} by {platform.python_compiler()}",
+        "ours": _join((name, metadata.version(name)) for name in OURS),
         "Python peers": _python_peers(),
         "Node peers": _node_peers(),
     }
@@ -66,7 +67,7 @@ def _python_peers() -> str:
         versions = json.loads(_say(PYTHON, "-c", _ASK, *THEIRS))
     except (OSError, subprocess.CalledProcessError):
         return "not installed"
-    return f"Python {platform.python_version()}, {_join(versions.items())}"
+    return _join(versions.items())
 
 
 def _node_peers() -> str:
