@@ -11,7 +11,7 @@ from hubbub.errors import BrokerError
 from hubbub.history import Keep, Page, Position
 
 from .checker import Promise
-from .stage import SETTLE, Bug
+from .stage import SETTLE, TOPICS, Bug
 
 
 class One(Bug):
@@ -304,10 +304,14 @@ class ReadsAnotherOrder(Bug):
 
 
 class SendsAfterLeave(Bug):
+    """Who has left is let in again by nobody's wish."""
+
     verdict = "authority"
 
     def started(self, app):
-        app.hub.leave = lambda connection, name: None
+        for topic in TOPICS:
+            blueprint, _ = app.reception.channels.find(topic)
+            blueprint.leave = lambda channel, _: app.hub.enter(channel.connection, channel.topic, "disconnect")
 
 
 class Ghost(Attendee):
@@ -370,14 +374,12 @@ class Leaks(Bug):
 
     verdict = "bounds"
 
+    class Hoard(dict):
+        def pop(self, key, default=None):
+            return self.get(key, default)
+
     def started(self, app):
-        ended, connections = app.reception.ended, app.reception.connections
-
-        def forgetful(connection, reason):
-            ended(connection, reason)
-            connections[connection.id] = connection
-
-        app.reception.ended = forgetful
+        app.reception.connections = self.Hoard(app.reception.connections)
 
 
 BUGS = (
