@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import sys
 import threading
 from contextlib import contextmanager
 from queue import Queue
@@ -24,6 +25,14 @@ settings.register_profile(
 )
 settings.register_profile("same", settings.get_profile("search"), derandomize=True)
 settings.load_profile("same")
+
+
+@pytest.fixture(autouse=True)
+def _stack():
+    """Tests of what is nested too deeply count on how deep Python goes: no test may leave that changed for others."""
+    limit = sys.getrecursionlimit()
+    yield
+    assert sys.getrecursionlimit() == limit
 
 
 @contextmanager

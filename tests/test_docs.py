@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import Any
 
 import jwt
 import msgspec
-import mypy.api
 import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
 
@@ -96,10 +96,12 @@ def test_it_calls_things_as_they_are_declared(tmp_path: Path) -> None:
         "[mypy-fastapi.*,starlette.*,pydantic.*,httpx.*,jwt.*]\nfollow_imports = skip\n"  # seconds, and not ours
     )
     options = ["--config-file", str(config), "--cache-dir", str(tmp_path / ".cache")]
-    said, complaints, _ = mypy.api.run([*options, str(tmp_path)])
-    faults = [line for line in said.splitlines() if ": error:" in line]
+    # In a process of its own: mypy raises the recursion limit of the one it runs in, for good.
+    command = [sys.executable, "-m", "mypy", *options, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    faults = [line for line in done.stdout.splitlines() if ": error:" in line]
     assert [fault for fault in faults if not any(f'Name "{name}" is not defined' in fault for name in YOURS)] == []
-    assert not complaints
+    assert not done.stderr
 
 
 @pytest.mark.skipif(NODE is None, reason="there is no Node: `make test` brings one")
