@@ -152,7 +152,7 @@ def test_nobody_waits_longer_or_gets_more_than_the_limits_allow():
         (Invalid("age: expected int, got str"), 422, {}),
         (Refused("the table is full", code="table_full"), 400, {}),
         (Forbidden(), 403, {}),
-        (Unauthorized(), 401, {"www-authenticate": "Bearer"}),
+        (Unauthorized(), 401, {}),
         (TooMany(), 429, {"retry-after": "1"}),
         (BrokerError(), 503, {"retry-after": "2"}),
         (http.UnsupportedMediaType(), 415, {"accept": http.TAKEN}),

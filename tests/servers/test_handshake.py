@@ -278,6 +278,12 @@ def test_a_refused_version_is_named() -> None:
     assert b"\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\r\n" in answer
 
 
+def test_who_is_not_known_is_told_how_to_say_it() -> None:
+    assert b"\r\nwww-authenticate: Bearer\r\n" in reject(Response(401, b"Who are you?"))
+    answer = reject(Response(401, headers=(("WWW-Authenticate", "Negotiate"),)))
+    assert answer.lower().count(b"www-authenticate") == 1
+
+
 def test_a_status_without_a_name_can_be_sent() -> None:
     assert reject(Response(499, content_type="")) == b"HTTP/1.1 499 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 

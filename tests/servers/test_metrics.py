@@ -61,6 +61,7 @@ async def test_nobody_else_is(serve, http, lane, secret):
     for headers in WRONG if secret else [*WRONG, {"authorization": f"Bearer {SECRET}"}]:
         async with http.get(f"{url}{PATH}?secret={SECRET}", headers=headers) as response:
             assert response.status == 401
+            assert response.headers["www-authenticate"] == "Bearer"
             assert response.content_type == "application/problem+json"
             told = await response.text()
         assert "hubbub_" not in told

@@ -100,6 +100,14 @@ class Dialect(msgspec.Struct, frozen=True, eq=False):
     encode: Callable[[Publication], tuple[Frame, ...]]
 
 
+def challenge(response: Response) -> tuple[tuple[str, str], ...]:
+    """What a server adds to the headers of this response. RFC 9110, section 15.5.2: who generates a 401 "MUST send a
+    WWW-Authenticate header field". By this scheme no browser asks its user for a password."""
+    if response.status != 401 or any(name.lower() == "www-authenticate" for name, _ in response.headers):
+        return ()
+    return (("www-authenticate", "Bearer"),)
+
+
 def refusal(error: HubbubError) -> Response:
     """Where no protocol has words of its own for it."""
     if isinstance(error, WrongMethod):

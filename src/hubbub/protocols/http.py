@@ -193,8 +193,6 @@ def problem(error: HubbubError, status: int | None = None, headers: tuple[tuple[
     told = {"title": error.code.replace("_", " "), "status": status, "detail": error.reason, "code": error.code}
     if status in AGAIN:
         headers += (("retry-after", AGAIN[status]),)
-    if status == 401:  # RFC 9110, section 15.5.2: "MUST send a WWW-Authenticate header field"
-        headers += (("www-authenticate", "Bearer"),)
     if status == 415:
         headers += (("accept", TAKEN),)
     return Response(status, msgspec.json.encode(told), PROBLEM, headers)

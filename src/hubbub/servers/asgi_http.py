@@ -8,7 +8,7 @@ import msgspec
 
 from hubbub.errors import HubbubError, Invalid, ProtocolError, Unauthorized
 from hubbub.exposition import CONTENT_TYPE
-from hubbub.protocols.base import Request, Response
+from hubbub.protocols.base import Request, Response, challenge
 from hubbub.servers import requests
 from hubbub.servers.carriers import Host
 from hubbub.servers.outlet import Outlet
@@ -71,6 +71,7 @@ class Incoming:
     async def _head(self, response: Response, more: tuple[tuple[str, str], ...]) -> None:
         said = {name for name, _ in response.headers if name != "vary"}  # which is a list: each adds to it
         fields = [*response.headers, *(field for field in self._headers if field[0] not in said), *more]
+        fields += challenge(response)
         if response.content_type:
             fields.append(("content-type", response.content_type))
         if not any(name == "cache-control" for name, _ in fields):

@@ -18,7 +18,7 @@ from typing import Self
 import msgspec
 
 from hubbub.errors import ProtocolError, UsageError, WrongMethod
-from hubbub.protocols.base import Response
+from hubbub.protocols.base import Response, challenge
 
 MAX_LINE = 8_192
 """Bytes in one line of the request: what Apache and nginx take, too."""
@@ -94,6 +94,7 @@ def wants_websocket(data: bytes) -> bool:
 def reject(response: Response) -> bytes:
     """The whole of an HTTP response, after which the connection is closed."""
     fields = [*response.headers, ("Content-Length", str(len(response.body))), ("Connection", "close")]
+    fields += challenge(response)
     if response.content_type:
         fields.append(("Content-Type", response.content_type))
     if response.status == VersionNotSupported.status:
