@@ -1,5 +1,6 @@
 """What the nodes of a run serve: topics with a log and presence, of which all can be had again."""
 
+import asyncio
 import logging
 
 from hubbub import App, Channel, Keep, Limits, on
@@ -27,7 +28,7 @@ class Log(Channel):
     async def say(self, by: str, n: int, sum: int, pad: str = ""):
         try:
             position = await self.publish("said", {"by": by, "n": n, "sum": sum, "pad": pad}, id=f"{by}.{n}")
-        except BrokerError:
+        except (BrokerError, asyncio.CancelledError):  # cancelled is who is gone and waited too long for its log
             log.warning(REFUSED, extra={"by": by, "n": n})  # the reply that says so may be lost with its line
             raise
         return {"at": str(position)}

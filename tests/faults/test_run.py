@@ -1,6 +1,7 @@
 """The short part of what `make soak` does for long: clients of all kinds, real nodes and brokers, and faults."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,3 +28,8 @@ async def test_nothing_is_lost_doubled_or_out_of_order(broker, nodes, faults, tm
     assert not any(findings.values()), tell(findings)
     assert numbers["delivered"] >= numbers["clients"] * numbers["acknowledged"] - numbers["clients"] > 100
     assert numbers["came back"] == numbers["recovered"] > 0
+
+
+def test_nobody_may_fill_a_backlog():
+    with pytest.raises(AssertionError):
+        Run(SimpleNamespace(broker="memory", ports=[]), SEED, window=1_001)
