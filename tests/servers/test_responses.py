@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -16,6 +17,7 @@ import trustme
 from hubbub import App, Channel, Kicked, Limits, on
 from hubbub.bodies import encode
 from hubbub.envelope import addressed
+from hubbub.servers import requests
 from tests.conftest import LANES, running
 from tests.protocols.event_streams import Reader
 
@@ -314,6 +316,33 @@ def test_who_may_miss_nothing_and_does_not_read_is_told_so_at_last(lane):
             stage.do(lambda: stage.say(0, pad=PAD))
         bye = one.rest()[-1]
         assert (bye.event, bye.data["code"], bye.data["come_back"]) == ("hubbub.bye", "too_slow", True)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_who_reads_nothing_of_that_either_is_cut_off(secure, tmp_path, monkeypatch):
+    """By the fast lane: ASGI has no word for it."""
+    monkeypatch.setattr(requests, "FAREWELL", 0.2)
+    authority, both, context = trustme.CA(), tmp_path / "both.pem", ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(both))
+    authority.configure_trust(context)
+    options = {"ssl_certfile": str(both)} if secure else {}
+    stage = Stage(outbox=100_000, stalled=60.0)
+    with (
+        running(stage.app, lane="fast", **options) as url,
+        stream(url, context=context if secure else None) as one,
+        stream(url, "/topics/elsewhere", context=context if secure else None) as other,
+    ):
+        transport = stage.do(lambda: stage.connection(one).wire.__self__.transport)
+        while not stage.left.acquire(blocking=False):
+            stage.do(lambda: stage.say(0, pad=PAD))
+        deadline = time.monotonic() + DEADLINE
+        while not stage.do(transport.is_closing):
+            assert time.monotonic() < deadline
+        data = one.file.read()
+        assert b"hubbub.bye" not in data
+        assert not data.endswith(b"\r\n0\r\n\r\n")
+        stage.do(lambda: stage.say("to others", topic="elsewhere"))
+        assert numbers(other, 1) == ["to others"]
 
 
 # -- who goes away -----------------------------------------------------------------------------------------------------

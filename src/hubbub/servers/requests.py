@@ -19,6 +19,8 @@ from hubbub.servers.routes import Door
 SLOWEST = 15.0
 """Seconds for a request's body. One of 1 MB at 64 kB/s, a poor line by any measure, takes as long."""
 
+FAREWELL = 5.0
+"""Seconds in which a client that was sent away reads nothing of what is left for it, before its line is cut."""
 
 SETTLE = 0.05
 """Seconds in which the end of a request that was broken off is heard of, though the next one came with it; and in which
@@ -161,6 +163,20 @@ class _Stream(Queue):
         self.full = full
         self.connection.flowing(self, asyncio.get_running_loop().time())
 
+    async def finish(self, incoming: Incoming) -> None:
+        """End the response, when all of it has left. By the short cut the line of who reads nothing more is cut; ASGI
+        has no word for that."""
+        while (outlet := self._outlet) is not None:
+            unsent = outlet.unsent
+            try:
+                async with asyncio.timeout(FAREWELL if self.connection.ended else self.connection.desk.limits.stalled):
+                    await incoming.go_on(b"", False)
+                    return
+            except TimeoutError:
+                if outlet.unsent == unsent:
+                    outlet.transport.abort()
+        await incoming.go_on(b"", False)
+
     def lost(self) -> None:
         self._outlet = self.wire = None
         self.connection.detach(self, asyncio.get_running_loop().time())
@@ -201,7 +217,7 @@ async def _write(connection: Connection, carrier: _Stream, incoming: Incoming) -
                 carrier.begun(incoming)
         if not begun:
             await incoming.begin(connection.protocol.answer("stream", b"", incoming.request))
-        await incoming.go_on(b"", False)
+        await carrier.finish(incoming)
     except OSError:
         pass  # the client is gone: ``gone`` says so too
 
