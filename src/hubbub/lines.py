@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from hubbub.messages import Frame
+from hubbub.messages import Frame, as_bytes
 from hubbub.protocols.base import Line
 
 
@@ -15,11 +15,10 @@ class Carrier(Protocol):
     """It takes one ``write`` and is done (a poll)."""
     full: bool
     """It has enough to do: the client reads slower than it is written to."""
-    wire: Callable[[bytes], None] | None
+    wire: Callable[[bytes], None] | None = None
     """Takes what ``frame`` makes, of many frames at once, where there is such a short cut."""
-    frame: Callable[[Frame], bytes]
-    """How a frame looks on ``wire``. Lines with the same function share what it made; without a wire there need be
-    none."""
+    frame: Callable[[Frame], bytes] = staticmethod(as_bytes)
+    """How a frame looks on ``wire``. Lines with the same function share what it made."""
 
     @property
     def unsent(self) -> int:

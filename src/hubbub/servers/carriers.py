@@ -16,6 +16,7 @@ from hubbub.eager import Eager
 from hubbub.errors import Forbidden, NotFound
 from hubbub.history import Position
 from hubbub.limits import Limits
+from hubbub.lines import Carrier
 from hubbub.messages import Frame, as_bytes
 from hubbub.protocols.base import Line, Request, Session
 from hubbub.protocols.base import Protocol as Conversation
@@ -129,15 +130,13 @@ def subprotocol(protocol: type[Conversation], headers: Mapping[str, str]) -> str
 # -- the server's ends ------------------------------------------------------------------------------------------------
 
 
-class Poll:
+class Poll(Carrier):
     """One response that waits for something to say."""
 
     line: Line = "poll"
     once = True
     full = False
     unsent = 0
-    wire: Callable[[bytes], None] | None = None
-    frame: Callable[[Frame], bytes] = staticmethod(as_bytes)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.body: asyncio.Future[bytes] = loop.create_future()
@@ -153,15 +152,13 @@ class Poll:
         """Nothing is read from it."""
 
 
-class Post:
+class Post(Carrier):
     """One request whose body is on its way. Nothing is written to it."""
 
     line: Line = "post"
     once = True
     full = False
     unsent = 0
-    wire: Callable[[bytes], None] | None = None
-    frame: Callable[[Frame], bytes] = staticmethod(as_bytes)
 
     def write(self, frames: list[Frame]) -> None:
         """Its answer is the server's."""
@@ -173,12 +170,10 @@ class Post:
         """It is one body, and that has its limit."""
 
 
-class Queue:
+class Queue(Carrier):
     """A line that goes on. Its frames wait until the server takes them, and its ``size`` says when it has enough."""
 
     once = False
-    wire: Callable[[bytes], None] | None = None
-    frame: Callable[[Frame], bytes] = staticmethod(as_bytes)
 
     def __init__(self, connection: Connection, line: Line) -> None:
         self.connection = connection
