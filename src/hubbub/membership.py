@@ -22,7 +22,7 @@ from hubbub.channels.base import Past, Published
 from hubbub.connection import Connection
 from hubbub.eager import Eager
 from hubbub.envelope import addressed, unseal
-from hubbub.errors import Disconnect, Failed, HubbubError, Kicked, NotFound, Refused, TooMany, UsageError
+from hubbub.errors import Disconnect, Failed, HubbubError, Invalid, Kicked, NotFound, Refused, TooMany, UsageError
 from hubbub.gathering import Present
 from hubbub.history import NOWHERE, Entry, Position
 from hubbub.hub import Hub
@@ -30,6 +30,7 @@ from hubbub.introduction import Introductions
 from hubbub.limits import Limits
 from hubbub.messages import Answer, Join, Leave, Left, Message, Push, Reply, Send
 from hubbub.recovery import begin, missed, position_of, replay
+from hubbub.shapes import is_deep
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -132,8 +133,7 @@ class Membership:
             return
         self._line_up(leaving)
         if self.task is not None and command is None:
-            loop = asyncio.get_running_loop()
-            loop.call_later(self.house.limits.patience, self.task.cancel)
+            asyncio.get_running_loop().call_later(self.house.limits.patience, self.task.cancel)
 
     def _begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._running = True
@@ -175,7 +175,7 @@ class Membership:
             if self._attendee is not None:
                 self._attendee.leave("refused")
             self.house.forget(self)
-            self.connection.tell(Reply(command, error=self._judge(error, "join")))
+            self.connection.tell(Reply(command, error=self._judge(error, "join", (command.params,))))
             if isinstance(error, Disconnect):
                 self.connection.end(error, error.code)
             self._refuse_backlog()
@@ -229,7 +229,7 @@ class Membership:
             if command.ref is not None:
                 self.connection.returned(command, b"[]" if result is None else encode_result(result))
         except BaseException as error:
-            self.connection.tell(Reply(command, error=self._judge(error, command.event)))
+            self.connection.tell(Reply(command, error=self._judge(error, command.event, command.arguments)))
             if isinstance(error, Disconnect):
                 self.connection.end(error, error.code)
 
@@ -251,10 +251,12 @@ class Membership:
             return await self.house.in_thread(method.function, self.channel, *arguments)
         return await method.function(self.channel, *arguments)
 
-    def _judge(self, error: BaseException, where: str) -> HubbubError:
+    def _judge(self, error: BaseException, where: str, given: Sequence[Any] = ()) -> HubbubError:
         """What the client is told of this error; what is the application's own fault goes to the operator."""
         if isinstance(error, HubbubError) and not isinstance(error, UsageError):
             return error
+        if isinstance(error, RecursionError) and any(map(is_deep, given)):
+            return Invalid("nested too deeply")
         if isinstance(error, asyncio.CancelledError):
             return Refused("it was cancelled", code="cancelled")
         if not isinstance(error, Exception):

@@ -8,7 +8,8 @@ A reason names the fault by its path: ``items[3].price: expected float, got str`
 """
 
 import math
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -24,6 +25,10 @@ FAULTS = (ValueError, RecursionError)
 _LONGEST_REASON = 300
 """Characters. msgspec and pydantic quote what they were given, and that may be a megabyte."""
 
+DEEP = 250
+"""Levels. Walking a value in Python takes a frame or two for each, and there are 1,000 for everything."""
+
+_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _AT = " - at `"
 _ABSENT = "Object missing required field `"
 _RECORDS = (types.AnyType, types.DictType, types.TypedDictType, types.DataclassType)
@@ -128,6 +133,28 @@ def shape_of(annotation: Any, place: str) -> Shape:
         return _maker(annotation)(annotation, any(map(_takes_object, members)))
     except Exception as error:
         raise UsageError(f"{place}: {error}") from error
+
+
+def is_deep(value: Any) -> bool:
+    """Whether this, encoded or not, is nested so deeply that a RecursionError over it is its sender's doing."""
+    if type(value) is Raw:
+        return _depth(value) > DEEP
+    level = [value]
+    for _ in range(DEEP):
+        level = [inner for each in level for inner in _inside(each)]
+    return bool(level)
+
+
+def _depth(text: Raw) -> int:
+    depth = deepest = 0
+    for found in _NESTING.finditer(text):
+        depth += (found[0] in (b"[", b"{")) - (found[0] in (b"]", b"}"))
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
 
 
 def explain(error: Exception, path: str) -> str:

@@ -119,3 +119,17 @@ async def test_it_is_refused_by_polling_with_the_status_for_it(url, fault):
         async with http.post(address, data=data, headers={"Content-Type": "text/plain"}) as response:
             assert response.status == status
             assert set(await response.json(content_type=None)) == {"code", "message"}
+
+
+@pytest.mark.usefixtures("neighbours")
+async def test_what_just_can_be_read_is_never_a_fault_of_ours(url):
+    """Reading, validating and writing it again take the stack at different depths of their own."""
+    async with joined(url) as socket:
+        for depth in [*range(900, 1_000), 2_000, 5_000]:
+            await socket.send(f'421["echo",{"[" * depth + "]" * depth}]')
+            try:
+                answer = await hear(socket)
+            except ConnectionClosed as closed:
+                assert closed.rcvd.code == 1007
+                break
+            assert '"internal"' not in answer, depth
