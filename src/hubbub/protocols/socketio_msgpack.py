@@ -13,8 +13,7 @@ import msgspec
 
 from hubbub.bodies import is_json, values
 from hubbub.errors import ProtocolError
-from hubbub.messages import Frame, Publication, Raw
-from hubbub.protocols.base import Dialect
+from hubbub.messages import Frame, Raw
 from hubbub.protocols.socketio_packets import (
     ACK,
     CONNECT,
@@ -23,21 +22,12 @@ from hubbub.protocols.socketio_packets import (
     EVENT,
     NAMESPACE,
     Packet,
+    Packets,
     checked_event,
     fill,
     lift,
-    namespace_of,
-    noting,
 )
-
-
-class Wire(msgspec.Struct):
-    """A packet as it arrives."""
-
-    type: int
-    nsp: str
-    data: Any = None
-    id: int | None = None
+from hubbub.protocols.socketio_wire import Wire
 
 
 def _extension(code: int, data: memoryview) -> Any:
@@ -65,11 +55,10 @@ _pack = msgspec.msgpack.Encoder()
 _json = msgspec.json.Encoder()
 
 
-class PackedPackets:
+class PackedPackets(Packets):
     """The form of socket.io-msgpack-parser: one binary message a packet."""
 
-    def __init__(self) -> None:
-        self.dialect = Dialect("socketio-msgpack", self._publication)
+    name = "socketio-msgpack"
 
     def read(self, data: Frame) -> Packet:
         try:
@@ -92,10 +81,6 @@ class PackedPackets:
     def notice(self, type: int, namespace: str, data: dict[str, Any] | None = None) -> tuple[Frame, ...]:
         packet = {"type": type, "nsp": namespace}
         return (_pack.encode(packet if data is None else packet | {"data": data}),)
-
-    def _publication(self, publication: Publication) -> tuple[Frame, ...]:
-        body = noting(publication.body, publication.cursor, logged=bool(publication.position))
-        return self.event(namespace_of(publication.topic), body)
 
 
 def _data(type: int, data: Any) -> Any:

@@ -14,7 +14,7 @@ and have lost it on the way in. What the specification leaves open is decided as
 import re
 from collections.abc import Sequence
 from math import inf
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
 
@@ -54,22 +54,33 @@ class Packet(NamedTuple):
     attachments: int = 0
 
 
-class Packets(Protocol):
+class Packets:
     """One wire form of packets: both directions, without memory."""
 
-    dialect: Dialect
+    name: ClassVar[str]
+
+    def __init__(self) -> None:
+        self.dialect = Dialect(self.name, self._publication)
 
     def read(self, data: Frame) -> Packet:
         """Understand a message. Raises ProtocolError, and nothing else."""
+        raise NotImplementedError
 
     def event(self, namespace: str, body: bytes, id: int | None = None) -> tuple[Frame, ...]:
         """An event, whose acknowledgement is wanted if it has an ``id``."""
+        raise NotImplementedError
 
     def ack(self, namespace: str, body: bytes, id: int) -> tuple[Frame, ...]:
         """The acknowledgement of the client's event of this ``id``."""
+        raise NotImplementedError
 
     def notice(self, type: int, namespace: str, data: dict[str, Any] | None = None) -> tuple[Frame, ...]:
         """A packet about the namespace itself: CONNECT, DISCONNECT or CONNECT_ERROR."""
+        raise NotImplementedError
+
+    def _publication(self, publication: Publication) -> tuple[Frame, ...]:
+        body = noting(publication.body, publication.cursor, logged=bool(publication.position))
+        return self.event(namespace_of(publication.topic), body)
 
 
 # -- namespaces and topics ------------------------------------------------------------------------------------------
@@ -146,11 +157,10 @@ def simple_event(text: str) -> tuple[str, tuple[Send, ...]]:
     return namespace, (Send(topic_of(namespace), name, (argument,), int(head) if numbered else None),)
 
 
-class TextPackets:
+class TextPackets(Packets):
     """The default parser's form: a text, and a binary message for each attachment."""
 
-    def __init__(self) -> None:
-        self.dialect = Dialect("socketio", self._publication)
+    name = "socketio"
 
     def read(self, data: Frame) -> Packet:
         head = _HEAD.match(data) if isinstance(data, str) else None
@@ -183,10 +193,6 @@ class TextPackets:
     def notice(self, type: int, namespace: str, data: dict[str, Any] | None = None) -> tuple[Frame, ...]:
         head = "" if namespace == "/" else namespace + ","
         return (f"4{type}{head}{'' if data is None else _json.encode(data).decode()}",)
-
-    def _publication(self, publication: Publication) -> tuple[Frame, ...]:
-        body = noting(publication.body, publication.cursor, logged=bool(publication.position))
-        return self.event(namespace_of(publication.topic), body)
 
 
 def _payload(type: int, text: str) -> Any:
