@@ -24,6 +24,7 @@ from hubbub.errors import Invalid, UsageError
 from hubbub.messages import Arguments, Form, Raw
 from hubbub.shapes import FAULTS, Shape, explain, shape_of
 
+_Raw: Final = Raw
 _MISSING: Final = inspect.Parameter.empty
 _object: Final = msgspec.json.Decoder(dict[str, Raw])
 _encode_json: Final = msgspec.json.Encoder().encode
@@ -75,9 +76,9 @@ class Binder:
 
     def bind(self, arguments: Arguments) -> tuple[Any, ...]:
         """The values for ``function``. Raises Invalid, whose reason names the fault by its path."""
-        if len(arguments) == 1 and self._at_once is not None and type(arguments[0]) is Raw:
+        if len(arguments) == 1 and self._at_once is not None and type(argument := arguments[0]) is _Raw:
             try:
-                value = self._at_once(arguments[0])
+                value = self._at_once(argument)
             except FAULTS:
                 return self._bind(arguments)
             if type(value) is self._named_type:

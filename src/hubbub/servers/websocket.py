@@ -288,7 +288,10 @@ class _Partial:
 
 # -- writing --------------------------------------------------------------------------------------------------------
 
-_head_16: Final = Struct("!BBH").pack
+_HEAD_16: Final = 126 << 16
+_TEXT_16: Final = FINAL_TEXT << 24 | _HEAD_16
+"""Four bytes of a head whose last two are the length."""
+
 _head_64: Final = Struct("!BBQ").pack
 
 
@@ -297,7 +300,7 @@ def _frame(first: int, payload: bytes) -> bytes:
     if length < 126:
         return bytes((first, length)) + payload
     if length < 65_536:
-        return _head_16(first, 126, length) + payload
+        return (first << 24 | _HEAD_16 | length).to_bytes(4, "big") + payload
     return _head_64(first, 127, length) + payload
 
 
@@ -307,7 +310,7 @@ def frame(data: str | bytes) -> bytes:
         payload = data.encode()
         length = len(payload)
         if 126 <= length < 65_536:  # most are, and this is called for each
-            return _head_16(FINAL_TEXT, 126, length) + payload
+            return (_TEXT_16 | length).to_bytes(4, "big") + payload
         return _frame(FINAL_TEXT, payload)
     return _frame(FINAL_BINARY, data)
 
