@@ -37,15 +37,15 @@ class Plan:
     kib_server: Annotated[float, "KiB of the process, one idle connection"] = 3.7
     kib_kernel: Annotated[float, "KiB of the kernel, one idle socket with empty buffers"] = 3.1
     kib_tls: Annotated[float, "KiB more with TLS, some 47; 0 where a proxy ends it"] = 0.0
-    kib_topic: Annotated[float, "KiB of the process, one more topic that a client is in"] = 0.75
+    kib_topic: Annotated[float, "KiB of the process, one more topic that a client is in"] = 0.78
     us_delivery: Annotated[float, "us of CPU, one delivery, publications come one by one"] = 3.8
-    us_message: Annotated[float, "us of CPU, one message from a client, answered"] = 9.4
-    us_beat: Annotated[float, "us of CPU a second, one idle connection"] = 1.1
-    us_resume: Annotated[float, "us of CPU, one client that comes back for what it missed"] = 139.0
-    us_publish: Annotated[float, "us of CPU, one publication to Redis, here"] = 15.0
-    us_heard: Annotated[float, "us of CPU, one publication from Redis, on each node with an audience"] = 2.6
+    us_message: Annotated[float, "us of CPU, one message from a client, answered"] = 9.0
+    us_beat: Annotated[float, "us of CPU a second, one idle connection"] = 1.0
+    us_resume: Annotated[float, "us of CPU, one client that comes back for what it missed"] = 104.0
+    us_publish: Annotated[float, "us of CPU, one publication to Redis, here"] = 10.0
+    us_heard: Annotated[float, "us of CPU, one publication from Redis, on each node with an audience"] = 2.1
     us_broker: Annotated[float, "us of CPU, one publication, of Redis"] = 12.0
-    us_relay: Annotated[float, "us of CPU, one publication to one more node, of Redis"] = 0.2
+    us_relay: Annotated[float, "us of CPU, one publication to one more node, of Redis"] = 0.25
 
 
 @dataclass(frozen=True)
