@@ -79,8 +79,12 @@ class OnPolls:
             async with line.posting:
                 line.something.clear()
                 said, line.queue = line.queue, []
-                if said and self.line is line:
-                    await self.post(line, said)
+                try:
+                    if said and self.line is line:
+                        await self.post(line, said)
+                except BaseException:
+                    line.abort()  # before anybody else may speak: what is said after it must not overtake what was lost
+                    raise
 
     async def asked(self, line, method, path, body=b"", headers=(), deadline=HELD):
         """The body of a response that is one of success. Raises OSError, TimeoutError."""
@@ -138,6 +142,8 @@ class SocketIOUpgraded(SocketIOPolls):
             line.resting = True
             await line.rested.wait()
             async with line.posting:
+                if line.gone.done():
+                    return
                 socket.send(b"5")
                 for payload in line.queue:
                     socket.send(payload)
