@@ -179,6 +179,9 @@ async def test_what_is_said_and_who_was_given_it(serve, http, lane):
     assert not (await people[0].ask(send="room:a", event="fail"))["ok"]
     assert not (await people[0].ask(send="room:a", event="nonsense"))["ok"]  # which is no fault
     assert number(await watch.look(), "hubbub_faults_total") == 1
+    await people[4].socket.close()
+    await watch.until(1, "hubbub_connections_ended_total", reason="closed")
+    assert number(await watch.look(), "hubbub_commands_total") == 5 + 5  # to go is none
 
 
 async def test_what_is_refused_by_its_limit(serve, http, lane):

@@ -104,7 +104,9 @@ class Connection:
         for command in commands:
             if self.ended:
                 return
-            if self._allowed(command, now):
+            if type(command) is Bye:
+                self.end(None, command.reason)
+            elif self._allowed(command, now):
                 self.desk.command(self, command)
         if self.wire is None or not self.protocol.plain:
             self.drain()
@@ -346,7 +348,7 @@ class Connection:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _allowed(self, command: Command, now: float) -> bool:
-        if not self._limited or type(command) is Answer or type(command) is Verbatim or type(command) is Bye:
+        if not self._limited or type(command) is Answer or type(command) is Verbatim:
             return True
         limits = self.desk.limits
         if self._bucket is None:

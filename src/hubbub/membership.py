@@ -222,7 +222,7 @@ class Membership:
             arguments = method.binder.bind(command.arguments)
             if method.threaded:
                 result = await self.house.in_thread(method.function, self.channel, *arguments)
-            elif len(arguments) == 1:  # as ``_call`` does it, with one coroutine less for each message
+            elif len(arguments) == 1:  # as most have; and ``_call`` would be one coroutine more for each message
                 result = await method.function(self.channel, arguments[0])
             else:
                 result = await method.function(self.channel, *arguments)

@@ -19,7 +19,7 @@ from hubbub.hub import Hub
 from hubbub.introduction import Introductions
 from hubbub.limits import Limits
 from hubbub.membership import Membership
-from hubbub.messages import Answer, Bye, Command, Join, Leave, Reply, Send, Verbatim, canonical
+from hubbub.messages import Answer, Command, Join, Leave, Reply, Send, Verbatim, canonical
 from hubbub.protocols.base import Protocol, Request, Session
 from hubbub.servers.carriers import subprotocol
 from hubbub.servers.routes import Routes
@@ -129,8 +129,6 @@ class Reception:
             membership = self._membership(connection, command.topic)
             if membership is not None:
                 membership.answer(command)
-        elif type(command) is Bye:
-            connection.end(None, command.reason)
 
     @staticmethod
     def _membership(connection: Connection, topic: str) -> Membership | None:

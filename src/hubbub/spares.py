@@ -12,21 +12,21 @@ class Spare:
     """A task that waits for something to carry. ``step`` runs the first step of a coroutine, and gives what it waits
     for, or ``drivers.IDLE``."""
 
-    __slots__ = ("_gate", "context", "driver", "step", "task", "waiting", "waits")
+    __slots__ = ("_context", "_driver", "_gate", "_waiting", "step", "task", "waits")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.driver: Driver = drive()
-        self.step: Callable[[Coroutine[Any, Any, None]], Any] = self.driver.send
-        next(self.driver)
+        self._driver: Driver = drive()
+        self.step: Callable[[Coroutine[Any, Any, None]], Any] = self._driver.send
+        next(self._driver)
         self._gate: asyncio.Future[None] = loop.create_future()
-        self.waiting: Any = None
-        self.context: Context
+        self._waiting: Any = None
+        self._context: Context
         self.waits = False
         self.task: asyncio.Task[None] = loop.create_task(self._carry())
 
     def carry(self, waiting: Any, context: Context) -> None:
         """Wake the task: it waits for this now, and then takes the next steps."""
-        self.waiting, self.context = waiting, context
+        self._waiting, self._context = waiting, context
         self.waits = True
         if not self._gate.done():
             self._gate.set_result(None)
@@ -47,4 +47,4 @@ class Spare:
 
     async def _rest(self, cancelled: bool) -> None:
         self.waits = False
-        await rest(self.driver, self.waiting, self.context, cancelled)
+        await rest(self._driver, self._waiting, self._context, cancelled)

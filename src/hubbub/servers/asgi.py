@@ -11,7 +11,7 @@ from hubbub.errors import Conflict, HubbubError, ProtocolError
 from hubbub.messages import Frame
 from hubbub.protocols.base import Request
 from hubbub.servers import asgi_http, asgi_lifespan, carriers
-from hubbub.servers.carriers import Host
+from hubbub.servers.carriers import FAREWELL, Host
 from hubbub.servers.routes import Door
 from hubbub.servers.websocket import short
 
@@ -160,7 +160,7 @@ class _Socket(carriers.Queue):
         if self._writer is not None and not self._writer.done():
             if self.closing is None:
                 self._writer.cancel()
-            await asyncio.wait((self._writer,), timeout=5.0)
+            await asyncio.wait((self._writer,), timeout=FAREWELL)
             self._writer.cancel()
 
     def _go(self) -> None:

@@ -25,6 +25,9 @@ from hubbub.servers.routes import Door, Routes
 
 log = logging.getLogger("hubbub")
 
+FAREWELL = 5.0
+"""Seconds a client that was sent away has to take its last words, or to answer a Close frame, before it is cut off."""
+
 PENDING = 65_536
 """Bytes handed to the server and not yet taken by it at which a line counts as full: asyncio's own mark."""
 

@@ -17,7 +17,7 @@ from hubbub.messages import Frame
 from hubbub.protocols.base import Line, Request, Response, refusal
 from hubbub.servers import carriers
 from hubbub.servers.asgi import read_query
-from hubbub.servers.carriers import Host
+from hubbub.servers.carriers import FAREWELL, Host
 from hubbub.servers.control import Close, Ping
 from hubbub.servers.deflate import WINDOW, Agreement, negotiate
 from hubbub.servers.handshake import Handshake, reject
@@ -34,9 +34,6 @@ from hubbub.servers.websocket import (
     ping_frame,
     pong_frame,
 )
-
-FAREWELL = 5.0
-"""Seconds a client has to answer a Close frame before the line is cut."""
 
 
 class Lane(Outlet):

@@ -12,15 +12,12 @@ from hubbub.connection import Connection
 from hubbub.errors import Conflict, HubbubError, TimedOut, TooBig, WrongMethod
 from hubbub.messages import Frame, as_bytes
 from hubbub.protocols.base import Request, Response
-from hubbub.servers.carriers import PENDING, Host, Poll, Post, Queue, admit, check_origin
+from hubbub.servers.carriers import FAREWELL, PENDING, Host, Poll, Post, Queue, admit, check_origin
 from hubbub.servers.outlet import Outlet, ResponseOutlet, as_chunk
 from hubbub.servers.routes import Door
 
 SLOWEST = 15.0
 """Seconds for a request's body. One of 1 MB at 64 kB/s, a poor line by any measure, takes as long."""
-
-FAREWELL = 5.0
-"""Seconds in which a client that was sent away reads nothing of what is left for it, before its line is cut."""
 
 SETTLE = 0.05
 """Seconds in which the end of a request that was broken off is heard of, though the next one came with it; and in which
